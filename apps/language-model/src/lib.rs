@@ -1,0 +1,1 @@
+//! Train, evaluate and sample recurrent language models.

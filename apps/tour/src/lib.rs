@@ -1,0 +1,1 @@
+//! The article A brief introduction to recurrent neural networks, running.

@@ -1,0 +1,1 @@
+//! What every binary shares: device flags, logging, exit codes, model folders.

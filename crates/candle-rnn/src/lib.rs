@@ -1,0 +1,1 @@
+//! Recurrent networks on candle: cells, whole-sequence layers, backpropagation through time.

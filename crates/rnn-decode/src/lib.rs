@@ -1,0 +1,1 @@
+//! From distributions to sequences: sampling.

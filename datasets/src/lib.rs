@@ -1,0 +1,1 @@
+//! Data cards, embedded sets, download and verification.
