@@ -1,1 +1,17 @@
-//! Data cards, embedded sets, download and verification.
+//! Data sets: what each is, where it comes from, and how to get it.
+//!
+//! Every set has a [`Card`]. The sets that can be redistributed freely and are
+//! small are built into the program ([`embedded`]); the others are downloaded
+//! by [`get`], resumed after a cut, and visible only once their SHA-256 is
+//! right. All of them live below one [`DataRoot`].
+
+pub mod card;
+pub mod cards;
+pub mod data_root;
+pub mod download;
+pub mod embedded;
+mod sha256;
+
+pub use card::{Card, RemoteFile, Source};
+pub use data_root::{DataRoot, NoDataRoot};
+pub use download::{DownloadError, How, Obtained, get};

@@ -1,2 +1,111 @@
-//! Skeleton.
-fn main() {}
+//! `datasets list | show NAME | get NAME`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use app_kit::UsageError;
+use clap::{Parser, Subcommand};
+use datasets::{Card, DataRoot, How, Source, cards, download};
+use indicatif::HumanBytes;
+
+/// Data sets for the applications: what they are and how to get them.
+#[derive(Parser)]
+#[command(name = "datasets", version)]
+struct Cli {
+    /// The folder below which every set has its own [default:
+    /// $CANDLE_RNN_DATA, else the user's cache folder]
+    #[arg(long, value_name = "FOLDER", global = true)]
+    data_root: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the sets and say which of them are here
+    List,
+    /// Show the card of a set: content, licence, address, size, SHA-256, split
+    Show {
+        /// The name of the set
+        name: String,
+    },
+    /// Download a set (continuing where it was cut) and verify it
+    Get {
+        /// The name of the set
+        name: String,
+        /// Download from this address instead of the one on the card
+        #[arg(long)]
+        url: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    app_kit::run(|| {
+        let cli = Cli::parse();
+        let root = DataRoot::resolve(cli.data_root.as_deref())?;
+        match cli.command {
+            Command::List => list(&root),
+            Command::Show { name } => show(card(&name)?, &root),
+            Command::Get { name, url } => get(card(&name)?, &root, url.as_deref())?,
+        }
+        Ok(())
+    })
+}
+
+fn card(name: &str) -> Result<&'static Card, UsageError> {
+    cards::find(name).ok_or_else(|| {
+        UsageError::new(format!(
+            "there is no data set `{name}`; `datasets list` shows those there are"
+        ))
+    })
+}
+
+fn list(root: &DataRoot) {
+    println!("data root: {}\n", root.path().display());
+    for card in cards::ALL {
+        let size = HumanBytes(card.bytes()).to_string();
+        println!(
+            "{:16} {:>11}  {:11}  {}",
+            card.name,
+            size,
+            state(card, root),
+            card.title
+        );
+    }
+}
+
+fn show(card: &Card, root: &DataRoot) {
+    print!("{card}");
+    println!("\n{}: {}", root.folder(card).display(), state(card, root));
+}
+
+fn state(card: &Card, root: &DataRoot) -> &'static str {
+    match card.source {
+        _ if root.has(card) => "here",
+        Source::Embedded { .. } => "built in",
+        Source::Remote(_) => "not here",
+    }
+}
+
+fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
+    if url.is_some() && matches!(card.source, Source::Embedded { .. }) {
+        let message = format!("`{}` is built in; --url does not apply to it", card.name);
+        return Err(UsageError::new(message).into());
+    }
+    let progress = download::progress_bar(card.name);
+    let obtained = datasets::get(card, root, url, &progress);
+    progress.finish_and_clear();
+    for file in obtained? {
+        let path = file.path.display();
+        match file.how {
+            How::AlreadyThere => println!("{path}: already there, SHA-256 verified"),
+            How::Written => println!("{path}: written"),
+            How::Downloaded { resumed_from: 0 } => println!("{path}: downloaded, SHA-256 verified"),
+            How::Downloaded { resumed_from } => println!(
+                "{path}: downloaded, continued after {resumed_from} bytes, SHA-256 verified"
+            ),
+        }
+    }
+    Ok(())
+}

@@ -1,2 +1,54 @@
-//! Skeleton.
-fn main() {}
+//! `tour`: the article *A brief introduction to recurrent neural networks*, running.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use app_kit::DeviceArgs;
+use clap::Parser;
+use tour::{Chapter, Options, Page};
+
+/// The article "A brief introduction to recurrent neural networks", running
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Tell only this chapter; may be given several times
+    #[arg(long, value_name = "NAME")]
+    chapter: Vec<Chapter>,
+
+    /// Train the language model for seconds rather than for half a minute
+    #[arg(long)]
+    fast: bool,
+
+    /// Folder for the figures
+    #[arg(long, value_name = "DIR", default_value = "tour-report")]
+    out: PathBuf,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+fn main() -> ExitCode {
+    app_kit::run(|| {
+        let arguments = Arguments::parse();
+        app_kit::init_logging(false, 0);
+        let mut stdout = std::io::stdout();
+        let bold = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let mut page = Page::new(&mut stdout, bold);
+        page.line("A brief introduction to recurrent neural networks")?;
+        let options = Options {
+            device: arguments.device.device()?,
+            seed: arguments.device.seed,
+            fast: arguments.fast,
+            folder: arguments.out,
+        };
+        let chapters = match arguments.chapter.as_slice() {
+            [] => &Chapter::ALL,
+            some => some,
+        };
+        tour::run(chapters, &options, &mut page)?;
+        page.line("")?;
+        page.line(&format!("The figures are in {}.", options.folder.display()))?;
+        Ok(())
+    })
+}

@@ -1,1 +1,37 @@
-//! What every binary shares: device flags, logging, exit codes, model folders.
+//! What every binary shares: device flags, logging, exit codes, Ctrl-C and
+//! model folders.
+//!
+//! A `main.rs` built on this crate is a few lines:
+//!
+//! ```no_run
+//! use app_kit::{DeviceArgs, LoggingArgs};
+//! use clap::Parser;
+//!
+//! #[derive(Parser)]
+//! struct Cli {
+//!     #[command(flatten)]
+//!     device: DeviceArgs,
+//!     #[command(flatten)]
+//!     logging: LoggingArgs,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     app_kit::run(|| {
+//!         let cli = Cli::parse();
+//!         cli.logging.init();
+//!         println!("{:?}", cli.device.device()?);
+//!         Ok(())
+//!     })
+//! }
+//! ```
+
+pub mod device;
+pub mod exit;
+pub mod interrupt;
+pub mod logging;
+pub mod model_folder;
+
+pub use device::{DeviceArgs, DeviceChoice};
+pub use exit::{UsageError, run};
+pub use logging::{LoggingArgs, init_logging};
+pub use model_folder::{ModelFolder, ModelFolderError};

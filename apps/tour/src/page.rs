@@ -1,0 +1,95 @@
+//! The text of the tour: plain lines of at most 80 columns.
+
+use std::io::{Result, Write};
+
+/// Columns of the page.
+pub const WIDTH: usize = 80;
+
+/// Where the tour is told. Each piece is flushed, so that a reader sees it at once.
+pub struct Page<'a> {
+    out: &'a mut dyn Write,
+    bold: bool,
+    headings: usize,
+}
+
+impl<'a> Page<'a> {
+    /// A page on `out`; with `bold`, headings carry terminal escapes.
+    pub fn new(out: &'a mut dyn Write, bold: bool) -> Self {
+        Self { out, bold, headings: 0 }
+    }
+
+    /// A numbered heading with a rule under it.
+    pub fn heading(&mut self, title: &str) -> Result<()> {
+        self.headings += 1;
+        let title = format!("{}. {title}", self.headings);
+        let rule = "=".repeat(title.chars().count());
+        match self.bold {
+            true => writeln!(self.out, "\n\x1b[1m{title}\x1b[0m\n{rule}\n")?,
+            false => writeln!(self.out, "\n{title}\n{rule}\n")?,
+        }
+        self.out.flush()
+    }
+
+    /// Sentences, wrapped at [`WIDTH`], and an empty line.
+    pub fn paragraph(&mut self, text: &str) -> Result<()> {
+        for line in wrap(text, WIDTH) {
+            writeln!(self.out, "{line}")?;
+        }
+        self.line("")
+    }
+
+    /// One line as it is.
+    pub fn line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
+    }
+
+    /// Text as it is, with no line end, for a writer that streams.
+    pub fn piece(&mut self, text: &str) -> Result<()> {
+        write!(self.out, "{text}")?;
+        self.out.flush()
+    }
+}
+
+/// A bar of `#` for a value between 0 and `most`, at most `width` columns long.
+pub fn bar(value: f64, most: f64, width: usize) -> String {
+    let share = if most > 0. { (value / most).clamp(0., 1.) } else { 0. };
+    "#".repeat((share * width as f64).round() as usize)
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_lines_keep_every_word_and_the_width() {
+        let text = "the hidden state of a step is a function of the letter and of the step before";
+        let lines = wrap(text, 20);
+        assert!(lines.iter().all(|line| line.chars().count() <= 20), "{lines:?}");
+        assert_eq!(lines.join(" "), text);
+    }
+
+    #[test]
+    fn a_page_without_bold_has_no_escapes() -> Result<()> {
+        let mut out = Vec::new();
+        Page::new(&mut out, false).heading("Memory")?;
+        assert_eq!(String::from_utf8_lossy(&out), "\n1. Memory\n=========\n\n");
+        Ok(())
+    }
+}

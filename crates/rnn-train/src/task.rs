@@ -1,0 +1,65 @@
+//! What a training needs to know of a model and its data.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::Tensor;
+use candle_rnn::{Generator, LossSum, Parameters};
+use serde::{Deserialize, Serialize};
+
+/// Where a task stands in its training data; together with the weights and the generator it
+/// determines everything that follows.
+#[derive(Debug, Clone, Default)]
+pub struct Position {
+    /// What is carried from batch to batch: the state of a recurrent network, for example.
+    pub tensors: HashMap<String, Tensor>,
+    /// Everything else: the index of the next batch, the order of the examples in this epoch.
+    pub meta: serde_json::Value,
+}
+
+/// The result of one evaluation on held-out data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Mean loss per item, in nats for a cross entropy. Lower is better: the best model, early
+    /// stopping and reduce-on-plateau go by it.
+    pub loss: f64,
+    /// Whatever else is worth logging, by name (`perplexity`, `accuracy`).
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// A model together with the data it learns from.
+///
+/// For a training to be resumable bit by bit, [`loss`](Task::loss) must depend on nothing but the
+/// weights, the [`Position`] and the generator it is given.
+pub trait Task {
+    /// The trainable variables.
+    fn parameters(&self) -> &Parameters;
+
+    /// Calls of [`loss`](Task::loss) that make one pass over the training data; at least 1.
+    fn steps_per_epoch(&self) -> usize;
+
+    /// The loss of the next training batch: a differentiable scalar, the sum over `count` items.
+    /// Advances the position, without end: after the last batch comes the first of a new epoch.
+    /// `generator` is for dropout, shuffling and sampling.
+    fn loss(&mut self, generator: &mut Generator) -> anyhow::Result<LossSum>;
+
+    /// Evaluates the model on the validation data. The trainer restores the training
+    /// [`position`](Task::position) afterwards.
+    fn evaluate(&mut self) -> anyhow::Result<Evaluation>;
+
+    /// Where the training stands in its data.
+    fn position(&self) -> anyhow::Result<Position>;
+
+    /// Goes to a [`position`](Task::position) taken earlier, possibly by another process.
+    fn seek(&mut self, position: &Position) -> anyhow::Result<()>;
+
+    /// Writes a self-contained model folder (`config.toml`, `model.safetensors`, …). `folder`
+    /// exists, is empty and temporary: the trainer moves it into place when it is whole.
+    fn save_model(&self, folder: &Path) -> anyhow::Result<()>;
+
+    /// What the items of the loss are called in the progress display: "characters", "tokens".
+    fn unit(&self) -> &'static str {
+        "items"
+    }
+}

@@ -1,0 +1,133 @@
+//! The `datasets` binary, with servers on this machine.
+
+mod server;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use server::Server;
+
+fn datasets(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_datasets"));
+    for variable in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+        command.env_remove(variable);
+        command.env_remove(variable.to_lowercase());
+    }
+    command.env_remove("CANDLE_RNN_DATA");
+    command.arg("--data-root").arg(root);
+    command
+}
+
+#[test]
+fn list_names_every_set_and_says_which_are_here() {
+    let root = tempfile::tempdir().unwrap();
+    datasets(root.path())
+        .arg("list")
+        .assert()
+        .success()
+        .stdout(contains("tinyshakespeare").and(contains("not here")))
+        .stdout(contains("workspace").and(contains("built in")))
+        .stdout(contains(root.path().to_str().unwrap()));
+}
+
+#[test]
+fn the_variable_names_the_data_root_if_no_flag_does() {
+    Command::new(env!("CARGO_BIN_EXE_datasets"))
+        .env("CANDLE_RNN_DATA", "the-variable")
+        .arg("list")
+        .assert()
+        .success()
+        .stdout(contains("data root: the-variable"));
+}
+
+#[test]
+fn show_prints_the_whole_card() {
+    let root = tempfile::tempdir().unwrap();
+    datasets(root.path())
+        .args(["show", "tinyshakespeare"])
+        .assert()
+        .success()
+        .stdout(contains("public domain").and(contains("first 90 %")))
+        .stdout(contains("https://").and(contains("1115394 bytes")))
+        .stdout(contains("86c4e6aa9db7c042").and(contains("language-model")));
+}
+
+#[test]
+fn an_unknown_name_is_a_usage_error_that_says_where_the_names_are() {
+    let root = tempfile::tempdir().unwrap();
+    for command in ["show", "get"] {
+        datasets(root.path())
+            .args([command, "shakespeare"])
+            .assert()
+            .code(2)
+            .stderr(contains("`shakespeare`").and(contains("datasets list")));
+    }
+}
+
+#[test]
+fn get_writes_the_embedded_text_and_knows_it_again() {
+    let root = tempfile::tempdir().unwrap();
+    for outcome in ["written", "already there"] {
+        datasets(root.path())
+            .args(["get", "workspace"])
+            .assert()
+            .success()
+            .stdout(contains(outcome));
+    }
+    let text = fs::read_to_string(root.path().join("workspace/input.txt")).unwrap();
+    assert_eq!(text, datasets::embedded::workspace_text());
+    datasets(root.path())
+        .args(["get", "workspace", "--url", "http://127.0.0.1:1/"])
+        .assert()
+        .code(2)
+        .stderr(contains("built in"));
+}
+
+#[test]
+fn a_failed_get_says_why_exits_1_and_leaves_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    let cases = [
+        (Server::with_ranges(b"To be").url, "86c4e6aa9db7c042"),
+        (Server::refusing(404).url, "404 Not Found"),
+        (Server::cutting(b"To be", 3).url, "3 of 1115394 bytes"),
+        ("http://127.0.0.1:1/".to_owned(), "refused"),
+        ("no address".to_owned(), "--url"),
+    ];
+    for (url, message) in cases {
+        datasets(root.path())
+            .args(["get", "tinyshakespeare", "--url", &url])
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(contains("error: ").and(contains(message)));
+        assert!(!root.path().join("tinyshakespeare/input.txt").exists());
+    }
+}
+
+/// Runs where the data root has the real file, and says so where it has not.
+#[test]
+fn the_real_file_is_got_resumed_and_recognised() {
+    let variable = std::env::var_os("CANDLE_RNN_DATA").unwrap_or_default();
+    let real = PathBuf::from(variable).join("tinyshakespeare/input.txt");
+    let Ok(text) = fs::read(&real) else {
+        eprintln!("skipped: no {}", real.display());
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let cut = Server::cutting(&text, 500_000);
+    let whole = Server::with_ranges(&text);
+    let get = |url: &str| {
+        let mut command = datasets(root.path());
+        command.args(["get", "tinyshakespeare", "--url", url]);
+        command.assert()
+    };
+    get(&cut.url).code(1).stderr(contains("again to continue"));
+    get(&whole.url)
+        .success()
+        .stdout(contains("continued after 500000 bytes"));
+    get(&whole.url).success().stdout(contains("already there"));
+    assert_eq!(whole.ranges(), [Some("bytes=500000-".to_owned())]);
+}
