@@ -50,8 +50,7 @@ fn watch(root: &Path) {
     for entry in WalkDir::new(root).max_depth(1).min_depth(1) {
         let entry = entry.expect("the workspace is readable");
         let is_file = entry.file_type().is_file();
-        if (is_file && entry.path().extension().is_some_and(|e| e == "md"))
-            || (!is_file && is_source(&entry))
+        if (is_file && entry.path().extension().is_some_and(|e| e == "md")) || (!is_file && is_source(&entry))
         {
             println!("cargo:rerun-if-changed={}", entry.path().display());
         }

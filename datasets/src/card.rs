@@ -91,9 +91,9 @@ impl fmt::Display for Card {
                 let sum = sha256::of_bytes(text().as_bytes());
                 file(name, self.bytes(), "built into the program", &sum)
             }
-            Source::Remote(files) => files
-                .iter()
-                .try_for_each(|remote| file(remote.file, remote.bytes, remote.url, remote.sha256)),
+            Source::Remote(files) => {
+                files.iter().try_for_each(|remote| file(remote.file, remote.bytes, remote.url, remote.sha256))
+            }
         }
     }
 }

@@ -60,10 +60,7 @@ impl DataRoot {
     pub fn has(&self, card: &Card) -> bool {
         let folder = self.folder(card);
         card.files().iter().all(|(file, bytes)| {
-            folder
-                .join(file)
-                .metadata()
-                .is_ok_and(|found| found.is_file() && found.len() == *bytes)
+            folder.join(file).metadata().is_ok_and(|found| found.is_file() && found.len() == *bytes)
         })
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ureq::http::{Response, StatusCode, header};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 
 use crate::card::{Card, RemoteFile, Source};
 use crate::data_root::DataRoot;
@@ -140,12 +140,7 @@ type Result<T> = std::result::Result<T, DownloadError>;
 /// # Errors
 /// See [`DownloadError`]. Whatever happens, no file with wrong content gets to
 /// its place.
-pub fn get(
-    card: &Card,
-    root: &DataRoot,
-    url: Option<&str>,
-    progress: &ProgressBar,
-) -> Result<Vec<Obtained>> {
+pub fn get(card: &Card, root: &DataRoot, url: Option<&str>, progress: &ProgressBar) -> Result<Vec<Obtained>> {
     let folder = root.folder(card);
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     match card.source {
@@ -169,9 +164,8 @@ pub fn get(
 
 /// A bar that shows a download on a terminal, and nothing elsewhere.
 pub fn progress_bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-    );
+    let style =
+        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
     ProgressBar::new(0)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_message(name.to_owned())
@@ -193,24 +187,13 @@ fn write_embedded(path: PathBuf, text: &str) -> Result<Obtained> {
     Ok(Obtained { path, how })
 }
 
-fn get_file(
-    remote: &RemoteFile,
-    url: &str,
-    folder: &Path,
-    progress: &ProgressBar,
-) -> Result<Obtained> {
+fn get_file(remote: &RemoteFile, url: &str, folder: &Path, progress: &ProgressBar) -> Result<Obtained> {
     let path = folder.join(remote.file);
     if path.exists() {
-        let found = File::open(&path)
-            .and_then(sha256::of_reader)
-            .map_err(at(&path))?;
+        let found = File::open(&path).and_then(sha256::of_reader).map_err(at(&path))?;
         if found != remote.sha256 {
             let expected = remote.sha256.to_owned();
-            return Err(DownloadError::OtherFile {
-                path,
-                found,
-                expected,
-            });
+            return Err(DownloadError::OtherFile { path, found, expected });
         }
         let how = How::AlreadyThere;
         return Ok(Obtained { path, how });
@@ -222,10 +205,7 @@ fn get_file(
     let part = part_of(&path);
     let mut file = open_part(&part)?;
     let resumed_from = receive(remote, url, &mut file, &part, progress)?;
-    let found = file
-        .rewind()
-        .and_then(|()| sha256::of_reader(&file))
-        .map_err(at(&part))?;
+    let found = file.rewind().and_then(|()| sha256::of_reader(&file)).map_err(at(&part))?;
     if found != remote.sha256 {
         discard(&part)?;
         return Err(DownloadError::WrongChecksum {
@@ -282,12 +262,7 @@ fn receive(
     let announced = response.body().content_length().map(|n| n + received);
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
-    let cut = |received, reason| DownloadError::Cut {
-        url: url.to_owned(),
-        received,
-        bytes,
-        reason,
-    };
+    let cut = |received, reason| DownloadError::Cut { url: url.to_owned(), received, bytes, reason };
     loop {
         let n = match body.read(&mut buffer) {
             Ok(0) => break,
@@ -300,8 +275,7 @@ fn receive(
             let url = url.to_owned();
             return Err(DownloadError::TooLong { url, bytes });
         }
-        file.write_all(&buffer[..n])
-            .map_err(|error| writing(part, bytes - received, error))?;
+        file.write_all(&buffer[..n]).map_err(|error| writing(part, bytes - received, error))?;
         received += n as u64;
         progress.set_position(received);
     }
@@ -317,6 +291,7 @@ fn receive(
 fn request(url: &str, from: u64) -> Result<Response<Body>> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
+        .proxy(proxy(url))
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
         .timeout_per_read(Some(Duration::from_secs(60)))
@@ -327,10 +302,18 @@ fn request(url: &str, from: u64) -> Result<Response<Body>> {
     if from > 0 {
         request = request.header(header::RANGE, format!("bytes={from}-"));
     }
-    request.call().map_err(|error| DownloadError::Unreachable {
-        url: url.to_owned(),
-        reason: error.to_string(),
-    })
+    request
+        .call()
+        .map_err(|error| DownloadError::Unreachable { url: url.to_owned(), reason: error.to_string() })
+}
+
+/// The proxy that the environment names, but none for this machine itself.
+fn proxy(url: &str) -> Option<Proxy> {
+    let host = url.strip_prefix("http://").unwrap_or_default();
+    match host.starts_with("127.0.0.1") || host.starts_with("localhost") {
+        true => None,
+        false => Proxy::try_from_env(),
+    }
 }
 
 /// Whether the response is the part of the file from byte `from` on.

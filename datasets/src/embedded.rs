@@ -13,10 +13,8 @@ mod tests {
     #[test]
     fn the_text_holds_the_workspace_in_order_and_nothing_built() {
         let text = workspace_text();
-        let names: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("==== ")?.strip_suffix(" ===="))
-            .collect();
+        let names: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("==== ")?.strip_suffix(" ====")).collect();
         assert!(names.contains(&"datasets/src/embedded.rs"));
         assert!(names.is_sorted());
         assert!(!names.iter().any(|name| name.starts_with("target/")));

@@ -55,9 +55,7 @@ fn main() -> ExitCode {
 
 fn card(name: &str) -> Result<&'static Card, UsageError> {
     cards::find(name).ok_or_else(|| {
-        UsageError::new(format!(
-            "there is no data set `{name}`; `datasets list` shows those there are"
-        ))
+        UsageError::new(format!("there is no data set `{name}`; `datasets list` shows those there are"))
     })
 }
 
@@ -65,13 +63,7 @@ fn list(root: &DataRoot) {
     println!("data root: {}\n", root.path().display());
     for card in cards::ALL {
         let size = HumanBytes(card.bytes()).to_string();
-        println!(
-            "{:16} {:>11}  {:11}  {}",
-            card.name,
-            size,
-            state(card, root),
-            card.title
-        );
+        println!("{:16} {:>11}  {:11}  {}", card.name, size, state(card, root), card.title);
     }
 }
 
@@ -102,9 +94,9 @@ fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
             How::AlreadyThere => println!("{path}: already there, SHA-256 verified"),
             How::Written => println!("{path}: written"),
             How::Downloaded { resumed_from: 0 } => println!("{path}: downloaded, SHA-256 verified"),
-            How::Downloaded { resumed_from } => println!(
-                "{path}: downloaded, continued after {resumed_from} bytes, SHA-256 verified"
-            ),
+            How::Downloaded { resumed_from } => {
+                println!("{path}: downloaded, continued after {resumed_from} bytes, SHA-256 verified")
+            }
         }
     }
     Ok(())

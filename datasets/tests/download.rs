@@ -136,9 +136,7 @@ fn wrong_content_is_deleted_and_both_sums_are_told() {
     let mut wrong = content();
     wrong[70_000] ^= 1;
     let message = place.refusal(&Server::with_ranges(&wrong).url);
-    let sums = message
-        .split(|c: char| !c.is_ascii_hexdigit())
-        .filter(|word| word.len() == 64);
+    let sums = message.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64);
     assert_eq!(sums.count(), 2, "{message}");
     assert!(message.contains(SHA256), "{message}");
     assert!(!place.part().exists());
@@ -148,10 +146,7 @@ fn wrong_content_is_deleted_and_both_sums_are_told() {
 fn content_longer_than_the_card_says_is_deleted() {
     let place = Place::new();
     let message = place.refusal(&Server::with_ranges(&vec![7; 200_000]).url);
-    assert!(
-        message.contains("longer than the 100000 bytes"),
-        "{message}"
-    );
+    assert!(message.contains("longer than the 100000 bytes"), "{message}");
     assert!(!place.part().exists());
 }
 

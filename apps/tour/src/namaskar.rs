@@ -55,8 +55,8 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Comparison> {
          feed-forward network sees the present letter and nothing else. The recurrent network \
          also sees its own previous hidden state:",
     )?;
-    page.line("    feed-forward   h_t = tanh(W_xh x_t + b_h)                  y_t = W_hy h_t + b_y")?;
-    page.line("    recurrent      h_t = tanh(W_hh h_{t-1} + W_xh x_t + b_h)   y_t = W_hy h_t + b_y")?;
+    page.line("  feed-forward   h_t = tanh(W_xh x_t + b_h)                 y_t = W_hy h_t + b_y")?;
+    page.line("  recurrent      h_t = tanh(W_hh h_{t-1} + W_xh x_t + b_h)  y_t = W_hy h_t + b_y")?;
     page.line("")?;
 
     let feed_forward = FeedForward::new(options.seed, device)?;

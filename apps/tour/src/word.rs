@@ -1,8 +1,8 @@
 //! The word `namaskar` and the two networks that learn it.
 
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use candle_rnn::{Cell, CrossEntropy, Linear, Mode, Parameters, Reduction, Rnn, RnnConfig};
+use rnn_train::{Gradients, Optimizer, OptimizerConfig};
 
 /// The word: seven letters are read, and after each the next one is asked.
 pub const WORD: [char; 8] = ['n', 'a', 'm', 'a', 's', 'k', 'a', 'r'];
@@ -129,15 +129,14 @@ pub fn train(
     device: &Device,
     forward: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Vec<f64>> {
-    let variables = parameters.named().into_iter().map(|(_, variable)| variable).collect();
-    let settings = ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0., ..Default::default() };
-    let mut optimizer = AdamW::new(variables, settings)?;
+    let variables = parameters.named();
+    let mut optimizer = Optimizer::new(&OptimizerConfig::adam(), variables.clone())?;
     let xs = one_hot(&WORD[..STEPS], device)?;
     let mut losses = Vec::with_capacity(TRAINING_STEPS);
     for _ in 0..TRAINING_STEPS {
         let loss = (loss_sum(&forward(&xs)?)? / STEPS as f64)?;
         losses.push(f64::from(loss.to_scalar::<f32>()?));
-        optimizer.backward_step(&loss)?;
+        optimizer.step(&Gradients::of(&loss, &variables)?, LEARNING_RATE)?;
     }
     Ok(losses)
 }

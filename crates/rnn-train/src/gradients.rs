@@ -45,11 +45,9 @@ impl Gradients {
             let (ours, theirs) = (self.len(), other.len());
             bail!("gradients of {theirs} variables cannot be added to gradients of {ours}");
         }
-        let sums = self.iter().zip(other.iter()).map(|pair| match pair {
-            (ours, theirs) => match (ours?, theirs?) {
-                (Some(a), Some(b)) => Ok(Some((a + b)?)),
-                (a, b) => Ok(a.or(b)),
-            },
+        let sums = self.iter().zip(other.iter()).map(|(ours, theirs)| match (ours?, theirs?) {
+            (Some(a), Some(b)) => Ok(Some((a + b)?)),
+            (a, b) => Ok(a.or(b)),
         });
         *self = sums.collect::<Result<Vec<_>>>()?.into();
         Ok(())
@@ -108,14 +106,11 @@ mod tests {
     use candle_core::Device;
 
     fn variables() -> Result<Vec<(String, Var)>> {
-        let variable = |name: &str, value: f64| {
+        let variable = |(name, value): (&str, f64)| {
             Ok((name.to_string(), Var::new(&[value, -value], &Device::Cpu)?))
         };
-        Ok(vec![
-            variable("a", 1.0)?,
-            variable("b", 2.0)?,
-            variable("c", 3.0)?,
-        ])
+        let values = [("a", 1.0), ("b", 2.0), ("c", 3.0)];
+        values.into_iter().map(variable).collect()
     }
 
     #[test]

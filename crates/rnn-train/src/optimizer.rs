@@ -930,11 +930,12 @@ mod tests {
             let w = Var::from_tensor(&large(0, false)?)?;
             let mut optimizer = Optimizer::with_path(config, one(&w), fused)?;
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.map_err(candle_core::Error::wrap)?;
             for step in 1..4 {
                 let mut gradients = Gradients::from(vec![Some(large(step, true)?)]);
                 gradients.scale(0.5);
                 let step = || optimizer.step(&gradients, 0.01);
-                pool.as_ref().map_err(candle_core::Error::wrap)?.install(step)?;
+                pool.install(step)?;
             }
             w.flatten_all()?.to_vec1()
         };

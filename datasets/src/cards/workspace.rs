@@ -11,8 +11,5 @@ pub static WORKSPACE: Card = Card {
     home: "the workspace itself; gathered by datasets/build.rs",
     split: "first 90 % train, last 10 % validation",
     applications: &["language-model", "tour"],
-    source: Source::Embedded {
-        file: "input.txt",
-        text: embedded::workspace_text,
-    },
+    source: Source::Embedded { file: "input.txt", text: embedded::workspace_text },
 };

@@ -24,12 +24,9 @@ impl Server {
                 Some(from) if from >= content.len() => {
                     Response::from_data("past the end").with_status_code(416)
                 }
-                Some(from) => Response::from_data(&content[from..])
-                    .with_status_code(206)
-                    .with_header(header(
-                        "Content-Range",
-                        &format!("bytes {from}-{}/{}", content.len() - 1, content.len()),
-                    )),
+                Some(from) => Response::from_data(&content[from..]).with_status_code(206).with_header(
+                    header("Content-Range", &format!("bytes {from}-{}/{}", content.len() - 1, content.len())),
+                ),
             }
         })
     }
@@ -47,10 +44,7 @@ impl Server {
 
     /// Announces all of `content`, sends the first `sent` bytes and hangs up.
     pub fn cutting(content: &[u8], sent: usize) -> Self {
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            content.len()
-        );
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len());
         let answer = [head.as_bytes(), &content[..sent]].concat();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/file", listener.local_addr().unwrap());
@@ -75,9 +69,7 @@ impl Server {
         self.ranges.lock().unwrap().clone()
     }
 
-    fn start(
-        answer: impl Fn(Option<usize>) -> Response<std::io::Cursor<Vec<u8>>> + Send + 'static,
-    ) -> Self {
+    fn start(answer: impl Fn(Option<usize>) -> Response<std::io::Cursor<Vec<u8>>> + Send + 'static) -> Self {
         let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
         let url = format!("http://{}/file", server.server_addr());
         let ranges = Arc::new(Mutex::new(Vec::new()));

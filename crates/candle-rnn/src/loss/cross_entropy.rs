@@ -92,7 +92,7 @@ fn unfused(logits: &Tensor, targets: &[Option<u32>], smoothing: f64) -> Result<T
     let on_target = log_p.gather(&index, 1)?.squeeze(1)?;
     let expected = match smoothing {
         0. => on_target,
-        ε => on_target.affine(1. - ε, 0.)?.add(&log_p.mean(1)?.affine(ε, 0.)?)?,
+        _ => (on_target * (1. - smoothing))?.add(&(log_p.mean(1)? * smoothing)?)?,
     };
     // `where` rather than a product: what is ignored may be infinite.
     let ignored = counted.zeros_like()?;
@@ -131,17 +131,18 @@ impl CustomOp1 for Fused {
 impl Fused {
     /// `log Σ_k exp x_k - (1 - ε) x_target - ε mean(x)`, summed in the order of the items.
     fn sum<T: Real>(&self, logits: &[T], vocab: usize) -> f64 {
-        let ε = self.smoothing;
+        let smoothing = self.smoothing;
         let losses: Vec<f64> = (logits.par_chunks_exact(vocab), &self.targets[..])
             .into_par_iter()
             .with_min_len(MIN_ITEMS)
             .map(|(x, target)| {
                 let Some(target) = target else { return 0. };
-                let mean = match ε {
+                let mean = match smoothing {
                     0. => 0.,
                     _ => x.iter().map(|x| x.to_f64()).sum::<f64>() / vocab as f64,
                 };
-                T::log_sum_exp(x) - (1. - ε) * x[*target as usize].to_f64() - ε * mean
+                let on_target = x[*target as usize].to_f64();
+                T::log_sum_exp(x) - (1. - smoothing) * on_target - smoothing * mean
             })
             .collect();
         losses.iter().sum()

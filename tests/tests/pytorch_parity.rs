@@ -1,0 +1,131 @@
+//! Outputs, final states and gradients agree with PyTorch's, to 1e-5 in f32.
+//!
+//! The fixtures and what is in them: `fixtures/make_fixtures.py`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_rnn::{Activation, Cell, Lengths, Mode, Parameters, Rnn, RnnConfig, State};
+use end_to_end::largest_difference;
+
+const TOLERANCE: f64 = 1e-5;
+
+/// One case of a fixture file; knows how to compare and says what differs.
+struct Case {
+    name: String,
+    tensors: HashMap<String, Tensor>,
+}
+
+impl Case {
+    fn get(&self, key: &str) -> &Tensor {
+        self.tensors.get(key).unwrap_or_else(|| panic!("{} has no {key}", self.name))
+    }
+
+    fn compare(&self, key: &str, ours: &Tensor) -> Result<()> {
+        let theirs = self.get(key);
+        assert_eq!(ours.dims(), theirs.dims(), "{}: shape of {key}", self.name);
+        let difference = largest_difference(ours, theirs)?;
+        assert!(difference <= TOLERANCE, "{}: {key} differs by {difference:.1e}", self.name);
+        Ok(())
+    }
+}
+
+/// Loads the case into an [`Rnn`], runs it by `forward` and by `reference`, and compares.
+fn check(case: &Case, config: &RnnConfig) -> Result<()> {
+    let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
+    let rnn = Rnn::new(config, parameters.builder())?;
+    let weights = case.tensors.iter().filter_map(|(key, w)| Some((key.strip_prefix("w/")?.into(), w.clone())));
+    let weights: HashMap<String, Tensor> = weights.collect();
+    assert_eq!(weights.len(), parameters.named().len(), "{}: number of weights", case.name);
+    parameters.assign(&weights)?;
+
+    let lengths = match case.tensors.get("lengths") {
+        Some(lengths) => {
+            let rows = lengths.to_vec1::<i64>()?.into_iter().map(|length| length as usize);
+            Some(Lengths::new(rows.collect(), case.get("x").dim(1)?)?)
+        }
+        None => None,
+    };
+    let x = Var::from_tensor(case.get("x"))?;
+    let h0 = Var::from_tensor(case.get("h0"))?;
+    let c0 = case.tensors.get("c0").map(Var::from_tensor).transpose()?;
+    let places: Vec<(usize, usize)> =
+        (0..config.layers).flat_map(|layer| (0..config.directions()).map(move |d| (layer, d))).collect();
+
+    for reference in [false, true] {
+        let state = State::from_parts(config, &h0, c0.as_deref())?;
+        let (output, last) = match reference {
+            false => rnn.forward(&x, lengths.as_ref(), Some(&state), &mut Mode::Eval)?,
+            true => rnn.reference(&x, lengths.as_ref(), Some(&state), &mut Mode::Eval)?,
+        };
+        let hidden = places.iter().map(|&(l, d)| last.hidden(l, d)).collect::<Result<Vec<_>>>()?;
+        let hidden = Tensor::stack(&hidden, 0)?;
+        case.compare("output", &output)?;
+        case.compare("h_n", &hidden)?;
+        let mut loss = ((output * case.get("up/output"))?.sum_all()? + (hidden * case.get("up/h_n"))?.sum_all()?)?;
+        if c0.is_some() {
+            let memory = places.iter().map(|&(l, d)| last.memory(l, d)).collect::<Result<Option<Vec<_>>>>()?;
+            let memory = Tensor::stack(&memory.expect("an LSTM has a cell state"), 0)?;
+            case.compare("c_n", &memory)?;
+            loss = (loss + (memory * case.get("up/c_n"))?.sum_all()?)?;
+        }
+
+        let gradients = loss.backward()?;
+        let inputs = [("x", Some(&x)), ("h0", Some(&h0)), ("c0", c0.as_ref())];
+        let inputs = inputs.into_iter().filter_map(|(name, var)| Some((name.to_string(), var?.clone())));
+        let weights = parameters.named().into_iter().map(|(name, var)| (format!("w/{name}"), var));
+        for (name, variable) in inputs.chain(weights) {
+            let gradient = gradients.get(&variable);
+            let gradient = gradient.unwrap_or_else(|| panic!("{}: no gradient of {name}", case.name));
+            case.compare(&format!("g/{name}"), gradient)?;
+        }
+    }
+    Ok(())
+}
+
+/// All eight cases of one file: 1 and 2 layers, 1 and 2 directions, with and without lengths.
+fn check_file(kind: &str, cell: Cell) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{kind}.safetensors"));
+    let mut cases: HashMap<String, HashMap<String, Tensor>> = HashMap::new();
+    for (key, tensor) in candle_core::safetensors::load(path, &Device::Cpu)? {
+        let (case, key) = key.split_once('/').expect("keys are CASE/NAME");
+        cases.entry(case.to_string()).or_default().insert(key.to_string(), tensor);
+    }
+    assert_eq!(cases.len(), 8);
+    for (name, tensors) in cases {
+        let hidden = tensors["w/weight_hh_l0"].dim(0)? / cell.gates();
+        let config = RnnConfig {
+            layers: if name.starts_with("l2") { 2 } else { 1 },
+            bidirectional: name.contains(".bi."),
+            ..RnnConfig::new(cell, tensors["x"].dim(2)?, hidden)
+        };
+        check(&Case { name: format!("{kind} {name}"), tensors }, &config)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn elman_with_tanh_agrees_with_pytorch() -> Result<()> {
+    check_file("rnn_tanh", Cell::tanh())
+}
+
+#[test]
+fn elman_with_relu_agrees_with_pytorch() -> Result<()> {
+    check_file("rnn_relu", Cell::Elman { activation: Activation::Relu, order: 1 })
+}
+
+#[test]
+fn gru_agrees_with_pytorch() -> Result<()> {
+    check_file("gru", Cell::Gru)
+}
+
+#[test]
+fn lstm_agrees_with_pytorch() -> Result<()> {
+    check_file("lstm", Cell::lstm())
+}
+
+#[test]
+fn lstm_with_projection_agrees_with_pytorch() -> Result<()> {
+    check_file("lstm_projected", Cell::Lstm { projection: Some(3) })
+}
