@@ -56,7 +56,8 @@ impl Network {
     }
 
     fn variables(&self) -> Vec<(String, Var)> {
-        let initial = self.initial.iter().enumerate().map(|(i, var)| (format!("initial state {i}"), var.clone()));
+        let initial =
+            self.initial.iter().enumerate().map(|(i, var)| (format!("initial state {i}"), var.clone()));
         let inputs = std::iter::once(("input".to_string(), self.xs.clone())).chain(initial);
         inputs.chain(self.parameters.named()).collect()
     }
@@ -120,6 +121,28 @@ fn outputs_states_and_gradients_agree_with_the_unrolled_network_in_f32() -> Resu
             };
             let difference = largest_difference(ours, truth)?;
             assert!(difference <= 2e-5, "{}: {name} differs by {difference:.1e}", network.what);
+        }
+    }
+    Ok(())
+}
+
+/// Half precision takes the path of the devices without a kernel: plain tensor operations inside
+/// the node.
+#[test]
+fn the_stepwise_path_agrees_with_the_kernels() -> Result<()> {
+    for (network, half) in Network::all(DType::F32)?.into_iter().zip(Network::all(DType::F16)?) {
+        let ((output, state), (half_output, half_state)) = (network.run(false)?, half.run(false)?);
+        assert!(largest_difference(&output, &half_output)? <= 0.01, "{}: output", network.what);
+        assert!(largest_difference(&state, &half_state)? <= 0.01, "{}: state", network.what);
+        let (gradients, half_gradients) = (network.loss(false)?.backward()?, half.loss(false)?.backward()?);
+        for ((name, variable), (_, half_variable)) in network.variables().into_iter().zip(half.variables()) {
+            let (Some(kernel), Some(stepwise)) =
+                (gradients.get(&variable), half_gradients.get(&half_variable))
+            else {
+                panic!("{}: no gradient of {name}", network.what);
+            };
+            let difference = largest_difference(kernel, stepwise)?;
+            assert!(difference <= 0.05, "{}: {name} differs by {difference:.1e}", network.what);
         }
     }
     Ok(())

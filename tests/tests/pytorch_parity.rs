@@ -35,7 +35,8 @@ impl Case {
 fn check(case: &Case, config: &RnnConfig) -> Result<()> {
     let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
     let rnn = Rnn::new(config, parameters.builder())?;
-    let weights = case.tensors.iter().filter_map(|(key, w)| Some((key.strip_prefix("w/")?.into(), w.clone())));
+    let weights =
+        case.tensors.iter().filter_map(|(key, w)| Some((key.strip_prefix("w/")?.into(), w.clone())));
     let weights: HashMap<String, Tensor> = weights.collect();
     assert_eq!(weights.len(), parameters.named().len(), "{}: number of weights", case.name);
     parameters.assign(&weights)?;
@@ -63,9 +64,11 @@ fn check(case: &Case, config: &RnnConfig) -> Result<()> {
         let hidden = Tensor::stack(&hidden, 0)?;
         case.compare("output", &output)?;
         case.compare("h_n", &hidden)?;
-        let mut loss = ((output * case.get("up/output"))?.sum_all()? + (hidden * case.get("up/h_n"))?.sum_all()?)?;
+        let mut loss =
+            ((output * case.get("up/output"))?.sum_all()? + (hidden * case.get("up/h_n"))?.sum_all()?)?;
         if c0.is_some() {
-            let memory = places.iter().map(|&(l, d)| last.memory(l, d)).collect::<Result<Option<Vec<_>>>>()?;
+            let memory =
+                places.iter().map(|&(l, d)| last.memory(l, d)).collect::<Result<Option<Vec<_>>>>()?;
             let memory = Tensor::stack(&memory.expect("an LSTM has a cell state"), 0)?;
             case.compare("c_n", &memory)?;
             loss = (loss + (memory * case.get("up/c_n"))?.sum_all()?)?;

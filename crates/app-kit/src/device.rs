@@ -20,23 +20,14 @@ pub struct DeviceArgs {
     pub threads: Option<NonZeroUsize>,
 
     /// Seed of every random number: the same seed gives the same result
-    #[arg(
-        long,
-        value_name = "SEED",
-        default_value_t = 42,
-        help_heading = "Computing"
-    )]
+    #[arg(long, value_name = "SEED", default_value_t = 42, help_heading = "Computing")]
     pub seed: u64,
 }
 
 impl Default for DeviceArgs {
     /// What the flags mean when none is given.
     fn default() -> Self {
-        Self {
-            device: DeviceChoice::Auto,
-            threads: None,
-            seed: 42,
-        }
+        Self { device: DeviceChoice::Auto, threads: None, seed: 42 }
     }
 }
 
@@ -58,9 +49,7 @@ impl DeviceArgs {
 }
 
 fn set_threads(threads: NonZeroUsize) -> anyhow::Result<()> {
-    let built = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.get())
-        .build_global();
+    let built = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
     match built {
         Ok(()) => Ok(()),
         // Building twice is an error even if nothing would change.

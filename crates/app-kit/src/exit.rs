@@ -52,10 +52,7 @@ fn code(error: &anyhow::Error) -> u8 {
     let closed_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     if error.chain().any(|cause| cause.is::<UsageError>()) {
         2
-    } else if error
-        .chain()
-        .any(|cause| cause.downcast_ref().is_some_and(closed_pipe))
-    {
+    } else if error.chain().any(|cause| cause.downcast_ref().is_some_and(closed_pipe)) {
         0
     } else {
         1
@@ -81,9 +78,9 @@ fn message(error: &anyhow::Error) -> String {
 fn end_quietly_on_a_closed_pipe() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let closed = panic.payload_as_str().is_some_and(|text| {
-            text.starts_with("failed printing to") && text.contains("Broken pipe")
-        });
+        let closed = panic
+            .payload_as_str()
+            .is_some_and(|text| text.starts_with("failed printing to") && text.contains("Broken pipe"));
         if closed {
             std::process::exit(0);
         }
@@ -104,9 +101,7 @@ mod tests {
 
     #[test]
     fn any_other_error_ends_with_1_and_tells_every_cause_once() {
-        let error = anyhow!("no such file")
-            .context("cannot read: no such file")
-            .context("train");
+        let error = anyhow!("no such file").context("cannot read: no such file").context("train");
         assert_eq!(code(&error), 1);
         assert_eq!(message(&error), "train: cannot read: no such file");
     }

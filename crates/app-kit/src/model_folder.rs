@@ -71,11 +71,7 @@ impl ModelFolder {
     ///
     /// # Errors
     /// Every [`ModelFolderError`] says what is wrong with which file.
-    pub fn open(
-        path: impl AsRef<Path>,
-        application: &str,
-        files: &[&str],
-    ) -> Result<Self, ModelFolderError> {
+    pub fn open(path: impl AsRef<Path>, application: &str, files: &[&str]) -> Result<Self, ModelFolderError> {
         let given = path.as_ref();
         if !given.exists() {
             return Err(ModelFolderError::Missing(given.to_owned()));
@@ -89,10 +85,7 @@ impl ModelFolder {
 
         for file in [CONFIG, WEIGHTS].iter().chain(files) {
             if !path.join(file).is_file() {
-                return Err(ModelFolderError::MissingFile {
-                    folder: path,
-                    file: (*file).to_owned(),
-                });
+                return Err(ModelFolderError::MissingFile { folder: path, file: (*file).to_owned() });
             }
         }
         let config = read_config(&path)?;
@@ -163,15 +156,12 @@ impl ModelFolder {
 
 fn read_config(folder: &Path) -> Result<toml::Table, ModelFolderError> {
     let file = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&file).map_err(|source| ModelFolderError::Io {
-        file: file.clone(),
-        source,
-    })?;
-    text.parse()
-        .map_err(|error: toml::de::Error| ModelFolderError::Damaged {
-            file,
-            reason: error.to_string().trim_end().to_owned(),
-        })
+    let text = std::fs::read_to_string(&file)
+        .map_err(|source| ModelFolderError::Io { file: file.clone(), source })?;
+    text.parse().map_err(|error: toml::de::Error| ModelFolderError::Damaged {
+        file,
+        reason: error.to_string().trim_end().to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -190,10 +180,7 @@ mod tests {
         hidden_size: usize,
     }
 
-    const SETTINGS: Settings = Settings {
-        rnn: Inner { hidden_size: 512 },
-        tied: true,
-    };
+    const SETTINGS: Settings = Settings { rnn: Inner { hidden_size: 512 }, tied: true };
 
     fn model(folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();
@@ -202,9 +189,7 @@ mod tests {
     }
 
     fn refusal(folder: &Path, application: &str, files: &[&str]) -> String {
-        ModelFolder::open(folder, application, files)
-            .unwrap_err()
-            .to_string()
+        ModelFolder::open(folder, application, files).unwrap_err().to_string()
     }
 
     #[test]
@@ -232,10 +217,7 @@ mod tests {
         let file = refusal(&folder.path().join(CONFIG), "language-model", &[]);
         assert!(file.contains("is a file"), "{file}");
         let incomplete = refusal(folder.path(), "language-model", &["tokenizer.json"]);
-        assert!(
-            incomplete.contains("tokenizer.json is missing"),
-            "{incomplete}"
-        );
+        assert!(incomplete.contains("tokenizer.json is missing"), "{incomplete}");
     }
 
     #[test]
@@ -243,10 +225,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         model(folder.path());
         let error = refusal(folder.path(), "speech", &[]);
-        assert!(
-            error.contains("`language-model`") && error.contains("`speech`"),
-            "{error}"
-        );
+        assert!(error.contains("`language-model`") && error.contains("`speech`"), "{error}");
     }
 
     #[test]
@@ -258,11 +237,7 @@ mod tests {
             let error = refusal(folder.path(), "language-model", &[]);
             assert!(error.contains("config.toml is damaged"), "{error}");
         }
-        std::fs::write(
-            folder.path().join(CONFIG),
-            "application = \"language-model\"",
-        )
-        .unwrap();
+        std::fs::write(folder.path().join(CONFIG), "application = \"language-model\"").unwrap();
         let opened = ModelFolder::open(folder.path(), "language-model", &[]).unwrap();
         let error = opened.config::<Settings>().unwrap_err().to_string();
         assert!(error.contains("rnn"), "{error}");

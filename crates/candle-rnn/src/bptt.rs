@@ -25,7 +25,10 @@ pub enum Reduction {
 /// Give it to [`Rnn::forward_recording`](crate::Rnn::forward_recording); the backward pass fills
 /// it. A clone shares the values.
 #[derive(Clone, Debug, Default)]
-pub struct GradientFlow(Arc<Mutex<BTreeMap<(usize, usize), Vec<f64>>>>);
+pub struct GradientFlow(Arc<Mutex<Norms>>);
+
+/// The norm of every step, by layer and direction.
+type Norms = BTreeMap<(usize, usize), Vec<f64>>;
 
 impl GradientFlow {
     pub(crate) fn record(&self, layer: usize, direction: usize, norms: Vec<f64>) {

@@ -34,19 +34,13 @@ pub struct Sampling {
     pub top_p: Option<f64>,
     /// In [0, 1]: the least probability relative to the most probable symbol.
     pub min_p: Option<f64>,
-    /// > 0: above 1 discourages symbols of the history; 1 is off.
+    /// Above 0: more than 1 discourages symbols of the history; 1 is off.
     pub repetition_penalty: f64,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Sampling {
-            temperature: 1.0,
-            top_k: None,
-            top_p: None,
-            min_p: None,
-            repetition_penalty: 1.0,
-        }
+        Sampling { temperature: 1.0, top_k: None, top_p: None, min_p: None, repetition_penalty: 1.0 }
     }
 }
 
@@ -118,11 +112,7 @@ impl Sampler {
         if let Some(p) = sampling.min_p {
             check("min_p", p, (0.0..=1.0).contains(&p), "from 0 to 1")?;
         }
-        Ok(Sampler {
-            sampling,
-            scores: Vec::new(),
-            candidates: Vec::new(),
-        })
+        Ok(Sampler { sampling, scores: Vec::new(), candidates: Vec::new() })
     }
 
     /// The settings.
@@ -169,11 +159,7 @@ impl Sampler {
     ///
     /// # Errors
     /// Those of [`sample`](Self::sample).
-    pub fn distribution(
-        &mut self,
-        logits: &[f32],
-        history: &[u32],
-    ) -> Result<Vec<(usize, f64)>, Error> {
+    pub fn distribution(&mut self, logits: &[f32], history: &[u32]) -> Result<Vec<(usize, f64)>, Error> {
         self.filter(logits, history)?;
         let mut distribution = self.candidates.clone();
         distribution.retain(|(_, probability)| *probability > 0.0);
@@ -185,8 +171,8 @@ impl Sampler {
     fn filter(&mut self, logits: &[f32], history: &[u32]) -> Result<(), Error> {
         self.penalise(logits, history)?;
         // The first among equals, as every filter below.
-        let best = (self.scores.iter().enumerate())
-            .reduce(|best, next| if next.1 > best.1 { next } else { best });
+        let best =
+            (self.scores.iter().enumerate()).reduce(|best, next| if next.1 > best.1 { next } else { best });
         let (best, max) = match best {
             Some((id, &score)) if score > f64::NEG_INFINITY => (id, score),
             _ => return Err(Error::NothingLeft),
@@ -330,7 +316,7 @@ mod tests {
     #[test]
     fn the_filters_keep_the_sets_their_papers_define() {
         let logits = [0.1f32, 0.5, 0.25, 0.15].map(f32::ln);
-        let mut kept = |sampling| ids(&sampler(sampling).distribution(&logits, &[]).unwrap());
+        let kept = |sampling| ids(&sampler(sampling).distribution(&logits, &[]).unwrap());
         let plain = Sampling::default();
         assert_eq!(kept(plain), [1, 2, 3, 0]);
         assert_eq!(kept(Sampling { top_k: Some(2), ..plain }), [1, 2]);

@@ -57,10 +57,7 @@ pub struct Corpus {
 impl Corpus {
     /// A corpus of one named piece, for example an embedded text.
     pub fn new(name: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        Corpus {
-            bytes: bytes.into(),
-            files: vec![(name.to_owned(), 0)],
-        }
+        Corpus { bytes: bytes.into(), files: vec![(name.to_owned(), 0)] }
     }
 
     /// All bytes. Between files there is a line break where the earlier one did not end in one.
@@ -80,10 +77,7 @@ impl Corpus {
                 Some((name, start)) => (name.clone(), *start),
                 None => ("the text".to_owned(), 0),
             };
-            Error::NotUtf8 {
-                name,
-                offset: at - start,
-            }
+            Error::NotUtf8 { name, offset: at - start }
         })
     }
 
@@ -111,18 +105,11 @@ impl Corpus {
 /// A missing or unreadable path; [`Error::Empty`] if there is not one byte;
 /// [`Error::NoTextFiles`]. Whether the bytes are text is for [`Corpus::text`] to say.
 pub fn read(source: &Source) -> Result<Corpus, Error> {
-    let failed = |source: io::Error, name: String| Error::Io {
-        action: "read",
-        name,
-        source,
-    };
+    let failed = |source: io::Error, name: String| Error::Io { action: "read", name, source };
     let corpus = match source {
         Source::Stdin => {
             let mut bytes = Vec::new();
-            io::stdin()
-                .lock()
-                .read_to_end(&mut bytes)
-                .map_err(|error| failed(error, source.to_string()))?;
+            io::stdin().lock().read_to_end(&mut bytes).map_err(|error| failed(error, source.to_string()))?;
             Corpus::new(&source.to_string(), bytes)
         }
         Source::Path(path) if path.is_dir() => return read_folder(path),
@@ -138,10 +125,7 @@ pub fn read(source: &Source) -> Result<Corpus, Error> {
 }
 
 fn read_folder(folder: &Path) -> Result<Corpus, Error> {
-    let mut corpus = Corpus {
-        bytes: Vec::new(),
-        files: Vec::new(),
-    };
+    let mut corpus = Corpus { bytes: Vec::new(), files: Vec::new() };
     let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
     let entries = WalkDir::new(folder)
         .sort_by_file_name()
@@ -199,10 +183,7 @@ mod tests {
         fs::write(folder.path().join("b.txt"), b"ab\xffc").unwrap();
         let corpus = read(&Source::from(folder.path())).unwrap();
         let message = corpus.text().unwrap_err().to_string();
-        assert!(
-            message.contains("b.txt") && message.contains("offset 2"),
-            "{message}"
-        );
+        assert!(message.contains("b.txt") && message.contains("offset 2"), "{message}");
         assert_eq!(corpus.bytes().len(), 9);
     }
 
@@ -211,10 +192,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("none.txt");
         let message = read(&Source::from(path.as_path())).unwrap_err().to_string();
-        assert!(
-            message.contains("cannot read") && message.contains("none.txt"),
-            "{message}"
-        );
+        assert!(message.contains("cannot read") && message.contains("none.txt"), "{message}");
         fs::write(&path, "").unwrap();
         let error = read(&Source::from(path.as_path())).unwrap_err();
         assert!(matches!(&error, Error::Empty(name) if name.contains("none.txt")));

@@ -19,11 +19,7 @@ pub struct Stream<'a> {
 impl<'a> Stream<'a> {
     /// A stream at its beginning.
     pub fn new(tokenizer: &'a Tokenizer) -> Self {
-        Stream {
-            tokenizer,
-            previous: None,
-            pending: Vec::new(),
-        }
+        Stream { tokenizer, previous: None, pending: Vec::new() }
     }
 
     /// Takes one symbol and returns the characters that it completes, possibly none.

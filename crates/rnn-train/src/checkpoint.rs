@@ -175,11 +175,7 @@ fn read(path: &Path, device: &Device) -> Result<Checkpoint> {
     })
 }
 
-fn read_tensors(
-    path: &Path,
-    record: &FileRecord,
-    device: &Device,
-) -> Result<HashMap<String, Tensor>> {
+fn read_tensors(path: &Path, record: &FileRecord, device: &Device) -> Result<HashMap<String, Tensor>> {
     let shown = path.display();
     let bytes = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
     let found = FileRecord::of(&bytes);

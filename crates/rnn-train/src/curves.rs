@@ -103,12 +103,7 @@ mod tests {
     fn both_curves_and_their_names_are_drawn_and_one_point_alone_is_not() -> Result<()> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("curves.svg");
-        let validation = |step| Entry::Validation {
-            step,
-            loss: 2.0,
-            metrics: BTreeMap::new(),
-            seconds: 0.0,
-        };
+        let validation = |step| Entry::Validation { step, loss: 2.0, metrics: BTreeMap::new(), seconds: 0.0 };
         draw(&path, &[validation(10)])?;
         assert!(!path.exists());
         let mut entries: Vec<_> = (1..5000)

@@ -14,10 +14,7 @@ use anyhow::{Context, Result};
 /// # Errors
 /// When `write` fails or the file cannot be written; the old content then stays and nothing is
 /// left behind.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-) -> Result<()> {
+pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let parent = parent_of(path);
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;

@@ -15,10 +15,7 @@ pub struct Gradients {
 
 impl From<Vec<Option<Tensor>>> for Gradients {
     fn from(tensors: Vec<Option<Tensor>>) -> Self {
-        Self {
-            tensors,
-            factor: 1.0,
-        }
+        Self { tensors, factor: 1.0 }
     }
 }
 
@@ -106,9 +103,8 @@ mod tests {
     use candle_core::Device;
 
     fn variables() -> Result<Vec<(String, Var)>> {
-        let variable = |(name, value): (&str, f64)| {
-            Ok((name.to_string(), Var::new(&[value, -value], &Device::Cpu)?))
-        };
+        let variable =
+            |(name, value): (&str, f64)| Ok((name.to_string(), Var::new(&[value, -value], &Device::Cpu)?));
         let values = [("a", 1.0), ("b", 2.0), ("c", 3.0)];
         values.into_iter().map(variable).collect()
     }

@@ -117,11 +117,7 @@ impl Default for OptimizerConfig {
 impl OptimizerConfig {
     /// SGD with no momentum and no weight decay.
     pub fn sgd() -> Self {
-        Self::Sgd {
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-        }
+        Self::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 }
     }
 
     /// Adam with β = (0.9, 0.999), ε = 1e-8 and no weight decay.
@@ -172,40 +168,21 @@ impl OptimizerConfig {
             Ok(())
         };
         match *self {
-            Self::Sgd {
-                momentum,
-                nesterov,
-                weight_decay,
-            } => {
+            Self::Sgd { momentum, nesterov, weight_decay } => {
                 below_one("momentum", momentum)?;
                 if nesterov && momentum == 0.0 {
                     bail!("Nesterov's gradient needs a momentum above 0");
                 }
                 not_negative("weight_decay", weight_decay)
             }
-            Self::Adam {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            }
-            | Self::AdamW {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            } => {
+            Self::Adam { beta1, beta2, epsilon, weight_decay }
+            | Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
                 below_one("beta1", beta1)?;
                 below_one("beta2", beta2)?;
                 not_negative("epsilon", epsilon)?;
                 not_negative("weight_decay", weight_decay)
             }
-            Self::RmsProp {
-                alpha,
-                epsilon,
-                momentum,
-                weight_decay,
-            } => {
+            Self::RmsProp { alpha, epsilon, momentum, weight_decay } => {
                 below_one("alpha", alpha)?;
                 below_one("momentum", momentum)?;
                 not_negative("epsilon", epsilon)?;
@@ -240,40 +217,18 @@ impl OptimizerConfig {
             }
         };
         match *self {
-            Self::Sgd {
-                momentum,
-                nesterov,
-                weight_decay,
-            } => Rule::Sgd {
-                decay: weight_decay,
-                momentum,
-                nesterov,
-                rate,
-            },
-            Self::Adam {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            } => adam(beta1, beta2, epsilon, weight_decay, 1.0),
-            Self::AdamW {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            } => adam(beta1, beta2, epsilon, 0.0, 1.0 - rate * weight_decay),
-            Self::RmsProp {
-                alpha,
-                epsilon,
-                momentum,
-                weight_decay,
-            } => Rule::RmsProp {
-                decay: weight_decay,
-                alpha,
-                epsilon,
-                momentum,
-                rate,
-            },
+            Self::Sgd { momentum, nesterov, weight_decay } => {
+                Rule::Sgd { decay: weight_decay, momentum, nesterov, rate }
+            }
+            Self::Adam { beta1, beta2, epsilon, weight_decay } => {
+                adam(beta1, beta2, epsilon, weight_decay, 1.0)
+            }
+            Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                adam(beta1, beta2, epsilon, 0.0, 1.0 - rate * weight_decay)
+            }
+            Self::RmsProp { alpha, epsilon, momentum, weight_decay } => {
+                Rule::RmsProp { decay: weight_decay, alpha, epsilon, momentum, rate }
+            }
         }
     }
 }
@@ -281,28 +236,9 @@ impl OptimizerConfig {
 /// One update: the constants of the formula at this step.
 #[derive(Clone, Copy)]
 enum Rule {
-    Sgd {
-        decay: f64,
-        momentum: f64,
-        nesterov: bool,
-        rate: f64,
-    },
-    Adam {
-        decay: f64,
-        keep: f64,
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-        correction: f64,
-        rate: f64,
-    },
-    RmsProp {
-        decay: f64,
-        alpha: f64,
-        epsilon: f64,
-        momentum: f64,
-        rate: f64,
-    },
+    Sgd { decay: f64, momentum: f64, nesterov: bool, rate: f64 },
+    Adam { decay: f64, keep: f64, beta1: f64, beta2: f64, epsilon: f64, correction: f64, rate: f64 },
+    RmsProp { decay: f64, alpha: f64, epsilon: f64, momentum: f64, rate: f64 },
 }
 
 /// An optimiser over a sorted list of named variables, with all it remembers of them.
@@ -341,11 +277,7 @@ impl Optimizer {
     }
 
     /// `fused: false` takes tensor operations everywhere.
-    fn with_path(
-        config: &OptimizerConfig,
-        variables: Vec<(String, Var)>,
-        fused: bool,
-    ) -> Result<Self> {
+    fn with_path(config: &OptimizerConfig, variables: Vec<(String, Var)>, fused: bool) -> Result<Self> {
         config.validate()?;
         let count = config.moments().len();
         let slot = |(name, variable): (String, Var)| {
@@ -356,23 +288,11 @@ impl Optimizer {
             let moments = match (variable.dtype(), variable.device()) {
                 (DType::F32, Device::Cpu) if fused => Moments::F32(vec![vec![0.0; size]; count]),
                 (DType::F64, Device::Cpu) if fused => Moments::F64(vec![vec![0.0; size]; count]),
-                _ => Moments::Tensors(
-                    (0..count)
-                        .map(|_| variable.zeros_like())
-                        .collect::<Result<_>>()?,
-                ),
+                _ => Moments::Tensors((0..count).map(|_| variable.zeros_like()).collect::<Result<_>>()?),
             };
-            Ok(Slot {
-                name,
-                variable,
-                moments,
-                steps: 0,
-            })
+            Ok(Slot { name, variable, moments, steps: 0 })
         };
-        Ok(Self {
-            config: config.clone(),
-            slots: variables.into_iter().map(slot).collect::<Result<_>>()?,
-        })
+        Ok(Self { config: config.clone(), slots: variables.into_iter().map(slot).collect::<Result<_>>()? })
     }
 
     /// The configuration it was made with.
@@ -518,7 +438,10 @@ impl Slot {
             Moments::F64(moments) => Fused::run(rule, factor, &self.variable, gradient, moments),
             Moments::Tensors(moments) => {
                 let weights = self.variable.as_detached_tensor();
-                let gradient = gradient.affine(factor, 0.0)?;
+                let gradient = match factor {
+                    1.0 => gradient.clone(),
+                    _ => gradient.affine(factor, 0.0)?,
+                };
                 let updated = rule.tensors(&weights, gradient, moments)?;
                 self.variable.set(&updated)
             }
@@ -535,15 +458,7 @@ impl Rule {
         };
         match (self, moments) {
             (Rule::Sgd { decay, rate, .. }, []) => w - (penalised(decay)? * rate)?,
-            (
-                Rule::Sgd {
-                    decay,
-                    momentum,
-                    nesterov,
-                    rate,
-                },
-                [buffer],
-            ) => {
+            (Rule::Sgd { decay, momentum, nesterov, rate }, [buffer]) => {
                 let g = penalised(decay)?;
                 *buffer = ((&*buffer * momentum)? + &g)?;
                 let direction = match nesterov {
@@ -552,34 +467,14 @@ impl Rule {
                 };
                 w - (direction * rate)?
             }
-            (
-                Rule::Adam {
-                    decay,
-                    keep,
-                    beta1,
-                    beta2,
-                    epsilon,
-                    correction,
-                    rate,
-                },
-                [mean, square],
-            ) => {
+            (Rule::Adam { decay, keep, beta1, beta2, epsilon, correction, rate }, [mean, square]) => {
                 let g = penalised(decay)?;
                 *mean = (&*mean + ((&g - &*mean)? * (1.0 - beta1))?)?;
                 *square = ((&*square * beta2)? + (g.sqr()? * (1.0 - beta2))?)?;
                 let scale = ((square.sqrt()? / correction)? + epsilon)?;
                 (w * keep)? - ((&*mean / scale)? * rate)?
             }
-            (
-                Rule::RmsProp {
-                    decay,
-                    alpha,
-                    epsilon,
-                    momentum,
-                    rate,
-                },
-                [square, buffer @ ..],
-            ) => {
+            (Rule::RmsProp { decay, alpha, epsilon, momentum, rate }, [square, buffer @ ..]) => {
                 let g = penalised(decay)?;
                 *square = ((&*square * alpha)? + (g.sqr()? * (1.0 - alpha))?)?;
                 let direction = (g / (square.sqrt()? + epsilon)?)?;
@@ -597,13 +492,7 @@ impl Rule {
     }
 
     /// One pass over a piece of a variable: `w` and the moments change in place.
-    fn slices<T: Real>(
-        self,
-        factor: f64,
-        w: &mut [T],
-        g: &[T],
-        moments: &mut [&mut [T]],
-    ) -> Result<()> {
+    fn slices<T: Real>(self, factor: f64, w: &mut [T], g: &[T], moments: &mut [&mut [T]]) -> Result<()> {
         let c = T::from_f64;
         let factor = c(factor);
         let penalised = |decay: T, w: T, g: T| {
@@ -617,15 +506,7 @@ impl Rule {
                     *w -= rate * penalised(decay, *w, g);
                 }
             }
-            (
-                Rule::Sgd {
-                    decay,
-                    momentum,
-                    nesterov,
-                    rate,
-                },
-                [buffer],
-            ) => {
+            (Rule::Sgd { decay, momentum, nesterov, rate }, [buffer]) => {
                 let (decay, momentum, rate) = (c(decay), c(momentum), c(rate));
                 for ((w, &g), b) in w.iter_mut().zip(g).zip(&mut **buffer) {
                     let g = penalised(decay, *w, g);
@@ -633,18 +514,7 @@ impl Rule {
                     *w -= rate * if nesterov { g + *b * momentum } else { *b };
                 }
             }
-            (
-                Rule::Adam {
-                    decay,
-                    keep,
-                    beta1,
-                    beta2,
-                    epsilon,
-                    correction,
-                    rate,
-                },
-                [mean, square],
-            ) => {
+            (Rule::Adam { decay, keep, beta1, beta2, epsilon, correction, rate }, [mean, square]) => {
                 let (new1, new2) = (c(1.0 - beta1), c(1.0 - beta2));
                 let (decay, keep, beta2) = (c(decay), c(keep), c(beta2));
                 let (epsilon, correction, rate) = (c(epsilon), c(correction), c(rate));
@@ -656,19 +526,10 @@ impl Rule {
                     *w = *w * keep - *m / (v.sqrt() / correction + epsilon) * rate;
                 }
             }
-            (
-                Rule::RmsProp {
-                    decay,
-                    alpha,
-                    epsilon,
-                    rate,
-                    momentum,
-                },
-                [square, buffer @ ..],
-            ) => {
+            (Rule::RmsProp { decay, alpha, epsilon, rate, momentum }, [square, buffer @ ..]) => {
                 let (decay, epsilon, rate, momentum) = (c(decay), c(epsilon), c(rate), c(momentum));
                 let (alpha, new) = (c(alpha), c(1.0 - alpha));
-                let mut direction = |w: T, g: T, v: &mut T| {
+                let direction = |w: T, g: T, v: &mut T| {
                     let g = penalised(decay, w, g);
                     *v = *v * alpha + g * g * new;
                     g / (v.sqrt() + epsilon)
@@ -735,11 +596,7 @@ impl<'a, T: Real> Fused<'a, T> {
         moments: &'a mut [Vec<T>],
     ) -> Result<()> {
         let moments = RefCell::new(moments);
-        let update = Fused {
-            rule,
-            factor,
-            moments,
-        };
+        let update = Fused { rule, factor, moments };
         variable.inplace_op2(&gradient.contiguous()?, &update)
     }
 }
@@ -775,9 +632,7 @@ impl<T: Real> InplaceOp2 for Fused<'_, T> {
             }
         }
         let (rule, factor) = (self.rule, self.factor);
-        pieces
-            .into_par_iter()
-            .try_for_each(|(w, g, mut moments)| rule.slices(factor, w, g, &mut moments))
+        pieces.into_par_iter().try_for_each(|(w, g, mut moments)| rule.slices(factor, w, g, &mut moments))
     }
 }
 
@@ -787,37 +642,18 @@ mod tests {
 
     /// SGD, Adam, AdamW and RMSprop, each with its defaults and with everything switched on.
     fn configurations() -> [OptimizerConfig; 9] {
-        let heavy_ball = |nesterov| OptimizerConfig::Sgd {
-            momentum: 0.9,
-            nesterov,
-            weight_decay: 0.01,
-        };
+        let heavy_ball = |nesterov| OptimizerConfig::Sgd { momentum: 0.9, nesterov, weight_decay: 0.01 };
         let (beta1, beta2, epsilon, weight_decay) = (0.8, 0.95, 1e-6, 0.1);
         [
             OptimizerConfig::sgd(),
             heavy_ball(false),
             heavy_ball(true),
             OptimizerConfig::adam(),
-            OptimizerConfig::Adam {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            },
+            OptimizerConfig::Adam { beta1, beta2, epsilon, weight_decay },
             OptimizerConfig::adamw(),
-            OptimizerConfig::AdamW {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            },
+            OptimizerConfig::AdamW { beta1, beta2, epsilon, weight_decay },
             OptimizerConfig::rmsprop(),
-            OptimizerConfig::RmsProp {
-                alpha: 0.9,
-                epsilon,
-                momentum: 0.9,
-                weight_decay,
-            },
+            OptimizerConfig::RmsProp { alpha: 0.9, epsilon, momentum: 0.9, weight_decay },
         ]
     }
 
@@ -924,8 +760,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_variable_is_updated_alike_in_chunks_by_any_threads_and_by_tensor_operations()
-    -> Result<()> {
+    fn a_large_variable_is_updated_alike_in_chunks_by_any_threads_and_by_tensor_operations() -> Result<()> {
         let run = |config: &OptimizerConfig, threads: usize, fused: bool| -> Result<Vec<f32>> {
             let w = Var::from_tensor(&large(0, false)?)?;
             let mut optimizer = Optimizer::with_path(config, one(&w), fused)?;
@@ -973,8 +808,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_with_a_missing_or_misshapen_tensor_is_refused_by_name_and_changes_nothing()
-    -> Result<()> {
+    fn a_state_with_a_missing_or_misshapen_tensor_is_refused_by_name_and_changes_nothing() -> Result<()> {
         let w = Var::new(&[1.0f32, -2.0, 0.5], &Device::Cpu)?;
         let mut optimizer = Optimizer::new(&OptimizerConfig::adam(), one(&w))?;
         optimizer.step(&quadratic(&w)?, 0.1)?;
@@ -1033,17 +867,8 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        let nesterov_alone = OptimizerConfig::Sgd {
-            momentum: 0.0,
-            nesterov: true,
-            weight_decay: 0.0,
-        };
-        let slow = OptimizerConfig::RmsProp {
-            alpha: 1.0,
-            epsilon: 1e-8,
-            momentum: 0.0,
-            weight_decay: 0.0,
-        };
+        let nesterov_alone = OptimizerConfig::Sgd { momentum: 0.0, nesterov: true, weight_decay: 0.0 };
+        let slow = OptimizerConfig::RmsProp { alpha: 1.0, epsilon: 1e-8, momentum: 0.0, weight_decay: 0.0 };
         for config in [nesterov_alone, slow] {
             assert!(Optimizer::new(&config, vec![]).is_err(), "{config:?}");
         }

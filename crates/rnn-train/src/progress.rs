@@ -56,10 +56,7 @@ impl Progress {
         unit: &'static str,
     ) -> Self {
         let bar = || {
-            let bar = ProgressBar::with_draw_target(
-                Some(total_steps as u64),
-                ProgressDrawTarget::stderr(),
-            );
+            let bar = ProgressBar::with_draw_target(Some(total_steps as u64), ProgressDrawTarget::stderr());
             let template = "{bar:24} step {pos}/{len} · {msg}";
             Sink::Bar(match BarStyle::with_template(template) {
                 Ok(style) => bar.with_style(style.progress_chars("━╸─")),

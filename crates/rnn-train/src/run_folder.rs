@@ -37,8 +37,7 @@ impl RunFolder {
             if !run.path.is_dir() {
                 bail!("{shown} is a file; choose another folder with --out");
             }
-            let mut entries =
-                fs::read_dir(&run.path).with_context(|| format!("cannot read {shown}"))?;
+            let mut entries = fs::read_dir(&run.path).with_context(|| format!("cannot read {shown}"))?;
             if entries.next().is_some() {
                 if !overwrite {
                     bail!("{shown} exists; resume it with --resume or choose another --out");
@@ -58,10 +57,7 @@ impl RunFolder {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let run = Self { path: path.into() };
         if !run.path.is_dir() {
-            bail!(
-                "there is no run folder {}; start a new run by leaving out --resume",
-                run.path.display()
-            );
+            bail!("there is no run folder {}; start a new run by leaving out --resume", run.path.display());
         }
         Ok(run)
     }
@@ -131,8 +127,7 @@ impl RunFolder {
             if ["config.toml", "metrics.jsonl", "curves.svg"].contains(&&*name)
                 || name.starts_with("events.out.tfevents.")
             {
-                fs::remove_file(&path)
-                    .with_context(|| format!("cannot remove {}", path.display()))?;
+                fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
             }
         }
         Ok(())

@@ -97,11 +97,7 @@ const IMPROVEMENT: f64 = 1.0 - 1e-4;
 impl Schedule {
     /// The rate `learning_rate` from the first update to the last.
     pub fn constant(learning_rate: f64) -> Self {
-        Self {
-            learning_rate,
-            warmup_steps: 0,
-            kind: ScheduleKind::Constant,
-        }
+        Self { learning_rate, warmup_steps: 0, kind: ScheduleKind::Constant }
     }
 
     /// Checks every value.
@@ -123,9 +119,7 @@ impl Schedule {
                 positive_factor("gamma", gamma)?
             }
             ScheduleKind::Exponential { gamma } => positive_factor("gamma", gamma)?,
-            ScheduleKind::ReduceOnPlateau {
-                factor, minimum, ..
-            } => {
+            ScheduleKind::ReduceOnPlateau { factor, minimum, .. } => {
                 positive_factor("factor", factor)?;
                 minimum
             }
@@ -163,9 +157,9 @@ impl Schedule {
                 base * power(gamma, times)
             }
             ScheduleKind::Exponential { gamma } => base * power(gamma, epochs(1)),
-            ScheduleKind::ReduceOnPlateau {
-                factor, minimum, ..
-            } => (base * factor.powi(state.reductions)).max(minimum),
+            ScheduleKind::ReduceOnPlateau { factor, minimum, .. } => {
+                (base * factor.powi(state.reductions)).max(minimum)
+            }
         };
         let warmup = match self.warmup_steps {
             steps if step < steps => (step + 1) as f64 / steps as f64,
@@ -217,12 +211,9 @@ mod as_text {
         value.map(|v| v.to_string()).serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<f64>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(D::Error::custom))
-            .transpose()
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
     }
 }
 
@@ -241,29 +232,19 @@ mod tests {
     }
 
     fn schedule(kind: ScheduleKind) -> Schedule {
-        Schedule {
-            learning_rate: 0.8,
-            warmup_steps: 10,
-            kind,
-        }
+        Schedule { learning_rate: 0.8, warmup_steps: 10, kind }
     }
 
     #[test]
     fn the_warm_up_rises_in_equal_steps_from_above_zero_to_the_base_rate() {
         let constant = schedule(ScheduleKind::Constant);
-        assert_close(
-            rates(&constant, [0, 4, 9, 10, 500]),
-            [0.08, 0.4, 0.8, 0.8, 0.8],
-        );
+        assert_close(rates(&constant, [0, 4, 9, 10, 500]), [0.08, 0.4, 0.8, 0.8, 0.8]);
     }
 
     #[test]
     fn linear_and_cosine_fall_from_the_end_of_the_warm_up_to_the_end_of_the_run() {
         let linear = schedule(ScheduleKind::Linear);
-        assert_close(
-            rates(&linear, [10, 60, 109, 110, 200]),
-            [0.8, 0.4, 0.008, 0.0, 0.0],
-        );
+        assert_close(rates(&linear, [10, 60, 109, 110, 200]), [0.8, 0.4, 0.008, 0.0, 0.0]);
         let cosine = schedule(ScheduleKind::Cosine { minimum: 0.2 });
         assert_close(
             rates(&cosine, [10, 60, 110, 200, 35]),
@@ -273,18 +254,9 @@ mod tests {
 
     #[test]
     fn step_and_exponential_count_whole_epochs_or_steps_of_the_run() {
-        let epochs = schedule(ScheduleKind::Step {
-            every: Every::Epochs(2),
-            gamma: 0.1,
-        });
-        assert_close(
-            rates(&epochs, [10, 39, 40, 79, 80]),
-            [0.8, 0.8, 0.08, 0.08, 0.008],
-        );
-        let steps = schedule(ScheduleKind::Step {
-            every: Every::Steps(15),
-            gamma: 0.5,
-        });
+        let epochs = schedule(ScheduleKind::Step { every: Every::Epochs(2), gamma: 0.1 });
+        assert_close(rates(&epochs, [10, 39, 40, 79, 80]), [0.8, 0.8, 0.08, 0.08, 0.008]);
+        let steps = schedule(ScheduleKind::Step { every: Every::Steps(15), gamma: 0.5 });
         assert_close(rates(&steps, [14, 15, 30]), [0.8, 0.4, 0.2]);
         let exponential = schedule(ScheduleKind::Exponential { gamma: 0.5 });
         assert_close(rates(&exponential, [19, 20, 59]), [0.8, 0.4, 0.2]);
@@ -292,11 +264,7 @@ mod tests {
 
     #[test]
     fn a_plateau_longer_than_the_patience_reduces_the_rate_down_to_the_minimum() {
-        let plateau = schedule(ScheduleKind::ReduceOnPlateau {
-            factor: 0.5,
-            patience: 1,
-            minimum: 0.3,
-        });
+        let plateau = schedule(ScheduleKind::ReduceOnPlateau { factor: 0.5, patience: 1, minimum: 0.3 });
         let mut state = ScheduleState::default();
         let losses = [2.0, 1.0, 0.99999, 1.5, 0.9, f64::NAN, 0.9, 0.9, 0.9];
         let observed = losses.map(|loss| {
@@ -311,29 +279,15 @@ mod tests {
         let kinds = [
             ScheduleKind::Constant,
             ScheduleKind::Cosine { minimum: 1e-5 },
-            ScheduleKind::Step {
-                every: Every::Epochs(3),
-                gamma: 0.3,
-            },
+            ScheduleKind::Step { every: Every::Epochs(3), gamma: 0.3 },
         ];
         for kind in kinds {
             let text = toml::to_string(&schedule(kind)).unwrap();
-            assert_eq!(
-                toml::from_str::<Schedule>(&text).unwrap(),
-                schedule(kind),
-                "{text}"
-            );
+            assert_eq!(toml::from_str::<Schedule>(&text).unwrap(), schedule(kind), "{text}");
         }
-        let state = ScheduleState {
-            best: Some(1.0 / 3.0 + f64::EPSILON),
-            bad: 2,
-            reductions: 1,
-        };
+        let state = ScheduleState { best: Some(1.0 / 3.0 + f64::EPSILON), bad: 2, reductions: 1 };
         let text = serde_json::to_string(&state).unwrap();
-        assert_eq!(
-            serde_json::from_str::<ScheduleState>(&text).unwrap(),
-            state
-        );
+        assert_eq!(serde_json::from_str::<ScheduleState>(&text).unwrap(), state);
     }
 
     #[test]
@@ -341,16 +295,8 @@ mod tests {
         assert!(toml::from_str::<Schedule>("learning_rat = 0.1").is_err());
         assert!(toml::from_str::<Schedule>("kind = { name = \"cosine\", maximum = 1 }").is_err());
         assert!(Schedule::constant(f64::NAN).validate().is_err());
-        assert!(
-            schedule(ScheduleKind::Cosine { minimum: 0.9 })
-                .validate()
-                .is_err()
-        );
-        assert!(
-            schedule(ScheduleKind::Exponential { gamma: 0.0 })
-                .validate()
-                .is_err()
-        );
+        assert!(schedule(ScheduleKind::Cosine { minimum: 0.9 }).validate().is_err());
+        assert!(schedule(ScheduleKind::Exponential { gamma: 0.0 }).validate().is_err());
         assert!(Schedule::default().validate().is_ok());
     }
 }

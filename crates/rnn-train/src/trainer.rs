@@ -62,10 +62,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             optimizer: OptimizerConfig::adam(),
-            schedule: Schedule {
-                kind: ScheduleKind::Cosine { minimum: 0.0 },
-                ..Schedule::constant(2e-3)
-            },
+            schedule: Schedule { kind: ScheduleKind::Cosine { minimum: 0.0 }, ..Schedule::constant(2e-3) },
             epochs: 10.0,
             max_seconds: None,
             clip_norm: Some(5.0),
