@@ -213,6 +213,11 @@ struct Gradients<R> {
     squares: Vec<f64>,
 }
 
+/// Whether the product of one row with `W_hh` is worth more than one thread.
+fn spread(op: &SequenceOp) -> bool {
+    op.sizes.gates * op.sizes.output >= 1 << 19
+}
+
 /// A contiguous tensor's elements.
 pub(super) fn slice<'a, R>(data: &'a [R], layout: &Layout) -> Result<&'a [R]> {
     match layout.contiguous_offsets() {
@@ -235,7 +240,7 @@ pub(super) fn forward<R: Real>(op: &SequenceOp, xs: &[R], weights: &[R], state: 
     if op.cell != Cell::Gru {
         bias.iter_mut().zip(weights.b_hh).for_each(|(b, &b_hh)| *b += b_hh);
     }
-    let walks = on_each(Rows::deal(op, threads()), |rows| {
+    let walks = on_each(Rows::deal(op, threads()), spread(op), |rows| {
         let x = rows.gather(op, xs, sizes.input);
         let mut gates: Vec<R> = Vec::with_capacity(rows.total() * sizes.gates);
         for _ in 0..rows.total() {
@@ -305,7 +310,7 @@ pub(super) fn backward<R: Real>(
         .chunks(sizes.gates * sizes.output)
         .map(|w| R::pack(Matrix::new(w, sizes.gates, sizes.output)))
         .collect();
-    let parts = on_each(saved.0.iter().collect(), |walk: &Walk<R>| {
+    let parts = on_each(saved.0.iter().collect(), spread(op), |walk: &Walk<R>| {
         let rows = &walk.rows;
         let dys = rows.gather(op, dys, sizes.output);
         let dstate = |from, width| rows.gather_state(op, dstates, from, width);

@@ -164,10 +164,16 @@ pub(super) fn threads() -> usize {
 }
 
 /// `f` of every item, at most [`threads`] of them, each on a thread of its own; results in order.
-/// One item stays on the calling thread, where its products may use all threads.
-pub(super) fn on_each<T: Send, S: Send>(items: Vec<T>, f: impl Fn(T) -> S + Sync) -> Vec<S> {
+///
+/// A single item with products large enough to share (`spread`) stays on the calling thread, where
+/// they may use all threads; handing out small ones would cost more than it saves.
+pub(super) fn on_each<T: Send, S: Send>(items: Vec<T>, spread: bool, f: impl Fn(T) -> S + Sync) -> Vec<S> {
     if items.len() == 1 {
-        return items.into_iter().map(f).collect();
+        let run = || items.into_iter().map(&f).collect();
+        return match WALKERS.first() {
+            Some(alone) if !spread => alone.install(run),
+            _ => run(),
+        };
     }
     let f = &f;
     std::thread::scope(|scope| {
