@@ -45,6 +45,10 @@ fn time_grows_linearly_with_the_length() -> Result<()> {
             }
             Ok(start.elapsed().as_secs_f64() / f64::from(times))
         };
+        // Longer than both, so that neither is the first to ask the system for its memory: fresh
+        // pages cost as much as these small steps do.
+        let warmup = normal(&mut Generator::new(2), &[1, 20_000, 4], DType::F32)?;
+        time(&warmup, 3)?;
         // Other work on the machine only ever makes a run slower: the shortest of several
         // counts. Ten short passes in a row stand as long as one long pass to be disturbed.
         let (mut short_time, mut long_time) = (f64::INFINITY, f64::INFINITY);

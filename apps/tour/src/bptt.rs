@@ -54,17 +54,23 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Agreement> {
     page.line("     t  reads  asked  |dL/dh_t|  |dL_7/dh_t|  |delta_t h_{t-1}^T|")?;
     let most = norms.iter().map(|&(_, contribution)| contribution).fold(0., f64::max);
     for (t, &(dh, contribution)) in norms.iter().enumerate() {
-        page.line(&format!(
+        let row = format!(
             "    {:>2}    {}      {}     {dh:>8.4}     {:>8.4}   {contribution:>8.4}  {}",
             t + 1,
             WORD[t],
             WORD[t + 1],
             last_only[t],
             bar(contribution, most, 22)
-        ))?;
+        );
+        page.line(row.trim_end())?;
     }
     page.line("")?;
-    page.paragraph("Step 1 adds nothing: it reads h_0 = 0.")?;
+    page.paragraph(&format!(
+        "Step 1 adds nothing: it reads h_0 = 0. Of the error in the last letter, {:.1} % of the norm \
+         at step 7 is left at step 1: every step back multiplies it by W_hh^T and by a slope of \
+         tanh, which is at most 1.",
+        100. * last_only[0] / last_only[STEPS - 1].max(f64::MIN_POSITIVE)
+    ))?;
 
     let contributions: Vec<&Tensor> = steps.iter().map(|step| &step.contribution).collect();
     let sum = Tensor::stack(&contributions, 0)?.sum(0)?;
@@ -219,8 +225,7 @@ mod tests {
     #[test]
     fn the_steps_add_up_to_the_layers_gradient() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        let options =
-            Options { device: Device::Cpu, seed: 5, fast: true, folder: folder.path().to_owned() };
+        let options = Options { device: Device::Cpu, seed: 5, fast: true, folder: folder.path().to_owned() };
         let mut out = Vec::new();
         let agreement = tell(&options, &mut Page::new(&mut out, false))?;
         assert!(agreement.sum < 1e-5 && agreement.mean < 1e-5, "{agreement:?}");

@@ -172,7 +172,13 @@ pub fn unrolled(path: &Path, letters: &[char]) -> Result<()> {
     let size = (130 + STEP * letters.len() as i32, 340);
     let middle = 170;
     draw(path, size, |area| {
-        text(area, "The network unrolled: one step per letter, one set of weights", (size.0 / 2, 24), 18, HPos::Center)?;
+        text(
+            area,
+            "The network unrolled: one step per letter, one set of weights",
+            (size.0 / 2, 24),
+            18,
+            HPos::Center,
+        )?;
         text(area, "h_0 = 0", (44, middle), 14, HPos::Center)?;
         for (t, letter) in letters.iter().enumerate() {
             let x = 150 + STEP * t as i32;
@@ -233,7 +239,11 @@ fn arrow(area: &Area, from: (i32, i32), to: (i32, i32)) -> Result<()> {
     line(area, from, to)?;
     let (dx, dy) = ((to.0 - from.0).signum(), (to.1 - from.1).signum());
     let back = (to.0 - dx * HEAD, to.1 - dy * HEAD);
-    let head = [to, (back.0 + dy * HEAD / 2, back.1 + dx * HEAD / 2), (back.0 - dy * HEAD / 2, back.1 - dx * HEAD / 2)];
+    let head = [
+        to,
+        (back.0 + dy * HEAD / 2, back.1 + dx * HEAD / 2),
+        (back.0 - dy * HEAD / 2, back.1 - dx * HEAD / 2),
+    ];
     area.draw(&Polygon::new(head, INK.filled())).map_err(failed)
 }
 

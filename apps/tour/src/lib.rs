@@ -6,7 +6,7 @@
 //! | one letter against a memory | [`namaskar`] | `namaskar-loss.svg` |
 //! | what the memory holds | [`hidden`] | `hidden-states.svg`, `unrolled.svg` |
 //! | backpropagation through time | [`bptt`] | `bptt-gradients.svg`, `bptt-matrices.svg` |
-//! | a character language model that writes | [`language_model`] | `language-model-loss.svg` |
+//! | a character language model that writes | [`language_model`] | `language-model/curves.svg` |
 
 use std::path::PathBuf;
 
@@ -70,7 +70,8 @@ impl Chapter {
 /// When a figure or the page cannot be written, or the device fails.
 pub fn run(chapters: &[Chapter], options: &Options, page: &mut Page) -> anyhow::Result<()> {
     for &chapter in chapters {
-        page.heading(chapter.title())?;
+        let number = 1 + chapter as usize;
+        page.heading(&format!("{number}. {}", chapter.title()))?;
         match chapter {
             Chapter::Namaskar => namaskar::tell(options, page).map(drop)?,
             Chapter::Hidden => hidden::tell(options, page)?,

@@ -9,19 +9,17 @@ pub const WIDTH: usize = 80;
 pub struct Page<'a> {
     out: &'a mut dyn Write,
     bold: bool,
-    headings: usize,
+    column: usize,
 }
 
 impl<'a> Page<'a> {
     /// A page on `out`; with `bold`, headings carry terminal escapes.
     pub fn new(out: &'a mut dyn Write, bold: bool) -> Self {
-        Self { out, bold, headings: 0 }
+        Self { out, bold, column: 0 }
     }
 
-    /// A numbered heading with a rule under it.
+    /// A heading with a rule under it.
     pub fn heading(&mut self, title: &str) -> Result<()> {
-        self.headings += 1;
-        let title = format!("{}. {title}", self.headings);
         let rule = "=".repeat(title.chars().count());
         match self.bold {
             true => writeln!(self.out, "\n\x1b[1m{title}\x1b[0m\n{rule}\n")?,
@@ -40,13 +38,29 @@ impl<'a> Page<'a> {
 
     /// One line as it is.
     pub fn line(&mut self, line: &str) -> Result<()> {
+        self.column = 0;
         writeln!(self.out, "{line}")?;
         self.out.flush()
     }
 
-    /// Text as it is, with no line end, for a writer that streams.
-    pub fn piece(&mut self, text: &str) -> Result<()> {
-        write!(self.out, "{text}")?;
+    /// More of a quoted text, indented by four columns and broken at [`WIDTH`]; control
+    /// characters but the line end are left out. End the quotation with [`Page::line`].
+    pub fn quote(&mut self, text: &str) -> Result<()> {
+        const INDENT: usize = 4;
+        for c in text.chars().filter(|&c| c == '\n' || !c.is_control()) {
+            if c == '\n' || self.column == WIDTH {
+                writeln!(self.out)?;
+                self.column = 0;
+            }
+            if c != '\n' {
+                if self.column == 0 {
+                    write!(self.out, "{:INDENT$}", "")?;
+                    self.column = INDENT;
+                }
+                write!(self.out, "{c}")?;
+                self.column += 1;
+            }
+        }
         self.out.flush()
     }
 }
@@ -88,8 +102,21 @@ mod tests {
     #[test]
     fn a_page_without_bold_has_no_escapes() -> Result<()> {
         let mut out = Vec::new();
-        Page::new(&mut out, false).heading("Memory")?;
+        Page::new(&mut out, false).heading("1. Memory")?;
         assert_eq!(String::from_utf8_lossy(&out), "\n1. Memory\n=========\n\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_quotation_is_indented_and_broken_however_it_is_cut_into_pieces() -> Result<()> {
+        let mut out = Vec::new();
+        let mut page = Page::new(&mut out, false);
+        for piece in ["ab", "c\x1b\nd", &"e".repeat(80)] {
+            page.quote(piece)?;
+        }
+        page.line("")?;
+        let (full, rest) = ("e".repeat(75), "e".repeat(5));
+        assert_eq!(String::from_utf8_lossy(&out), format!("    abc\n    d{full}\n    {rest}\n"));
         Ok(())
     }
 }

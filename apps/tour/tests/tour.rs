@@ -37,12 +37,13 @@ fn the_whole_tour_is_told_and_drawn() -> anyhow::Result<()> {
 #[test]
 fn a_chapter_alone_is_told_on_lines_of_eighty_columns_and_drawn_where_it_is_asked() -> anyhow::Result<()> {
     let (mut command, folder) = tour()?;
-    let told = command.args(["--chapter", "hidden", "--chapter", "bptt", "--out", "figures"]).assert().success();
+    let told =
+        command.args(["--chapter", "hidden", "--chapter", "bptt", "--out", "figures"]).assert().success();
     let text = String::from_utf8(told.get_output().stdout.clone())?;
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    assert!(text.contains("1. What the memory holds") && text.contains("2. Backpropagation"));
+    assert!(text.contains("2. What the memory holds") && text.contains("3. Backpropagation"));
     assert!(!text.contains("7 of 7"));
     assert!(folder.path().join("figures/unrolled.svg").is_file());
     Ok(())

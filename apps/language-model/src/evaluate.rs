@@ -1,0 +1,71 @@
+//! How well a model predicts a text.
+
+use std::f64::consts::LN_2;
+
+use anyhow::Result;
+use candle_core::{DType, Device, Tensor};
+use candle_rnn::{CrossEntropy, Mode, State};
+use serde::Serialize;
+
+use crate::data::Held;
+use crate::network::Network;
+
+/// Rows that a long text is read in side by side. Each starts with an empty memory, so a row is at
+/// least [`SHORTEST_ROW`] symbols long for that not to matter.
+const ROWS: usize = 32;
+const SHORTEST_ROW: usize = 1000;
+/// Steps per call of the network; the state is carried, so the result does not depend on it.
+const STEPS: usize = 250;
+
+/// The quality of a model on a text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// Mean of `-ln p` over the symbols, in nats.
+    pub loss: f64,
+    /// `-log2 p` of the text per character.
+    pub bits_per_character: f64,
+    /// `exp(loss)`.
+    pub perplexity: f64,
+    /// Number of symbols predicted: all but the first of each row are predicted from what precedes.
+    pub symbols: usize,
+}
+
+/// Reads the whole text with carried state; every symbol but the first is predicted exactly once.
+///
+/// # Errors
+/// Symbols outside the vocabulary.
+pub fn evaluate(network: &Network, held: &Held, device: &Device) -> Result<Score> {
+    let stream = &held.symbols;
+    let targets = stream.len() - 1;
+    let rows = (targets / SHORTEST_ROW).clamp(1, ROWS);
+    let track = targets.div_ceil(rows);
+    // The last rows may end early: their padding is ignored, and nothing comes after it.
+    let padding = u32::MAX;
+    let loss = CrossEntropy { ignore: Some(padding), ..CrossEntropy::default() };
+    let (mut sum, mut count) = (0.0, 0);
+    let mut state: Option<State> = None;
+    for from in (0..track).step_by(STEPS) {
+        let steps = STEPS.min(track - from);
+        let gather = |offset: usize, otherwise: u32| {
+            let at = |row: usize, step: usize| row * track + from + step;
+            let symbols: Vec<u32> = (0..rows)
+                .flat_map(|row| (0..steps).map(move |step| at(row, step)))
+                .map(|at| if at < targets { stream[at + offset] } else { otherwise })
+                .collect();
+            Tensor::from_vec(symbols, (rows, steps), device)
+        };
+        let (scores, next) = network.forward(&gather(0, 0)?, state.as_ref(), &mut Mode::Eval)?;
+        let part = loss.forward(&scores.detach(), &gather(1, padding)?)?;
+        sum += part.sum.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        count += part.count;
+        state = Some(next.detach());
+    }
+    let loss = sum / count.max(1) as f64;
+    let symbols_per_character = stream.len() as f64 / held.characters.max(1) as f64;
+    Ok(Score {
+        loss,
+        bits_per_character: loss / LN_2 * symbols_per_character,
+        perplexity: loss.exp(),
+        symbols: count,
+    })
+}

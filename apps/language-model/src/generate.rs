@@ -1,0 +1,152 @@
+//! Writing: drawing one symbol after another and reading it back in.
+
+use anyhow::Result;
+use app_kit::UsageError;
+use candle_core::{DType, Tensor};
+use candle_rnn::{Generator, State};
+use rnn_decode::{Sampler, Sampling};
+use rnn_text::Stream;
+
+use crate::model::LanguageModel;
+
+/// How to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateConfig {
+    /// How the next symbol is drawn.
+    pub sampling: Sampling,
+    /// How many of the latest symbols the repetition penalty looks back at.
+    pub repetition_window: usize,
+    /// Symbols to write at most.
+    pub length: usize,
+    /// Texts that end the writing; they are not written themselves.
+    pub stop: Vec<String>,
+}
+
+impl Default for GenerateConfig {
+    /// 500 symbols drawn from the model's own distribution.
+    fn default() -> Self {
+        Self { sampling: Sampling::default(), repetition_window: 64, length: 500, stop: Vec::new() }
+    }
+}
+
+impl LanguageModel {
+    /// Continues `prompt`: an iterator over pieces of text, each of whole characters. An empty prompt
+    /// stands for the beginning of a line. The same generator gives the same text.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a prompt with unknown characters and for settings out of range; the
+    /// iterator's items are errors when the network fails or gives scores that are no numbers.
+    pub fn generate(
+        &self,
+        prompt: &str,
+        config: &GenerateConfig,
+        mut generator: Generator,
+    ) -> Result<Generation<'_>> {
+        let sampler = Sampler::new(config.sampling).map_err(|error| UsageError::new(error.to_string()))?;
+        if config.stop.iter().any(String::is_empty) {
+            return Err(UsageError::new("an empty stop text would end before the beginning").into());
+        }
+        let encoded = self.tokenizer().encode(prompt);
+        let prompt = encoded.map_err(|error| UsageError::new(format!("in the prompt, {error}")))?;
+        let mut stream = Stream::new(self.tokenizer());
+        for &symbol in &prompt {
+            stream.push(symbol);
+        }
+        let mut read = prompt.clone();
+        if read.is_empty() {
+            read = self.beginning();
+        }
+        if read.is_empty() {
+            read.push(generator.below(self.tokenizer().vocab_size()) as u32);
+        }
+        let (scores, state) = self.read(&read)?;
+        let scores = scores.get(read.len() - 1)?;
+        Ok(Generation {
+            model: self,
+            sampler,
+            generator,
+            stream: Some(stream),
+            scores,
+            state,
+            history: prompt,
+            repetition_window: config.repetition_window,
+            left: config.length,
+            stop: config.stop.clone(),
+            held: String::new(),
+        })
+    }
+}
+
+/// A text while it is being written; see [`LanguageModel::generate`].
+pub struct Generation<'a> {
+    model: &'a LanguageModel,
+    sampler: Sampler,
+    generator: Generator,
+    /// Gone when the text has ended.
+    stream: Option<Stream<'a>>,
+    /// Scores of the next symbol, `[vocab_size]`.
+    scores: Tensor,
+    state: State,
+    history: Vec<u32>,
+    repetition_window: usize,
+    left: usize,
+    stop: Vec<String>,
+    /// Text that may turn out to be the beginning of a stop text.
+    held: String,
+}
+
+impl Generation<'_> {
+    /// Draws a symbol, reads it back in and returns the characters it completes.
+    fn advance(&mut self) -> Result<String> {
+        let scores = self.scores.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        let recent = self.history.len().saturating_sub(self.repetition_window);
+        let symbol = self.sampler.sample(&scores, &self.history[recent..], &mut self.generator)? as u32;
+        self.history.push(symbol);
+        self.left -= 1;
+        if self.left > 0 {
+            (self.scores, self.state) = self.model.step(symbol, &self.state)?;
+        }
+        Ok(self.stream.as_mut().map(|stream| stream.push(symbol)).unwrap_or_default())
+    }
+
+    /// Takes from the held text what can be shown: all before a stop text, which ends the writing,
+    /// or all that cannot be the beginning of one.
+    fn release(&mut self) -> String {
+        if let Some(at) = self.stop.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
+            self.held.truncate(at);
+            self.stream = None;
+            return std::mem::take(&mut self.held);
+        }
+        let may_stop = |tail: &str| self.stop.iter().any(|stop| stop.starts_with(tail));
+        let from = self.held.char_indices().map(|(at, _)| at).find(|&at| may_stop(&self.held[at..]));
+        let rest = self.held.split_off(from.unwrap_or(self.held.len()));
+        std::mem::replace(&mut self.held, rest)
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.stream.is_some() {
+            if self.left == 0 {
+                let end = self.stream.take()?.finish();
+                self.held.push_str(&end);
+                let rest = self.release() + &std::mem::take(&mut self.held);
+                return (!rest.is_empty()).then_some(Ok(rest));
+            }
+            match self.advance() {
+                Ok(text) => self.held.push_str(&text),
+                Err(error) => {
+                    self.stream = None;
+                    return Some(Err(error));
+                }
+            }
+            let piece = self.release();
+            if !piece.is_empty() {
+                return Some(Ok(piece));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,127 @@
+//! [`LanguageModel`]: a trained network with its vocabulary, as it lies in a model folder.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use app_kit::ModelFolder;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_rnn::{Mode, Parameters, State};
+use rnn_text::Tokenizer;
+use serde::{Deserialize, Serialize};
+
+use crate::data::Held;
+use crate::evaluate::{Score, evaluate};
+use crate::network::{Network, NetworkConfig};
+
+/// The name of this application in `config.toml`.
+pub const APPLICATION: &str = "language-model";
+/// The vocabulary's file in a model folder.
+pub const TOKENIZER: &str = "tokenizer.json";
+
+/// `config.toml` of a model folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageModelConfig {
+    /// Number of symbols.
+    pub vocab_size: usize,
+    /// The shape of the network.
+    pub network: NetworkConfig,
+}
+
+/// A trained model, ready to write, to score and to be evaluated.
+///
+/// ```no_run
+/// use candle_rnn::Generator;
+/// use language_model::{GenerateConfig, LanguageModel};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let model = LanguageModel::load("run".as_ref(), &candle_core::Device::Cpu)?;
+/// let config = GenerateConfig { length: 200, ..GenerateConfig::default() };
+/// for piece in model.generate("ROMEO:", &config, Generator::new(42))? {
+///     print!("{}", piece?);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct LanguageModel {
+    config: LanguageModelConfig,
+    tokenizer: Tokenizer,
+    network: Network,
+    device: Device,
+}
+
+impl LanguageModel {
+    /// Reads a model folder, or the best model of a run folder.
+    ///
+    /// # Errors
+    /// What is missing, damaged or of another application, by file.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        let folder = ModelFolder::open(folder, APPLICATION, &[TOKENIZER])?;
+        let config: LanguageModelConfig = folder.config()?;
+        let tokenizer = Tokenizer::load(&folder.file(TOKENIZER))?;
+        ensure!(
+            tokenizer.vocab_size() == config.vocab_size,
+            "{} has {} symbols but config.toml says {}: the files are of different models",
+            folder.file(TOKENIZER).display(),
+            tokenizer.vocab_size(),
+            config.vocab_size
+        );
+        let damaged =
+            || format!("{} is damaged: copy it again, or train the model again", folder.weights().display());
+        let weights = candle_core::safetensors::load(folder.weights(), device).with_context(damaged)?;
+        let vb = VarBuilder::from_tensors(weights, DType::F32, device);
+        let network = Network::new(&config.network, config.vocab_size, vb).with_context(damaged)?;
+        Ok(Self { config, tokenizer, network, device: device.clone() })
+    }
+
+    /// The settings it was made with.
+    pub fn config(&self) -> &LanguageModelConfig {
+        &self.config
+    }
+
+    /// Its vocabulary.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// How well it predicts a text.
+    ///
+    /// # Errors
+    /// Those of [`evaluate`].
+    pub fn evaluate(&self, held: &Held) -> Result<Score> {
+        evaluate(&self.network, held, &self.device)
+    }
+
+    /// What a text without beginning is taken to follow: a line break, if the model knows it.
+    pub(crate) fn beginning(&self) -> Vec<u32> {
+        self.tokenizer.encode("\n").unwrap_or_default()
+    }
+
+    /// Scores of the symbol after each of `symbols`, `[time, vocab_size]`, and the state after them.
+    pub(crate) fn read(&self, symbols: &[u32]) -> Result<(Tensor, State)> {
+        let symbols = Tensor::new(symbols, &self.device)?.unsqueeze(0)?;
+        let (scores, state) = self.network.forward(&symbols, None, &mut Mode::Eval)?;
+        Ok((scores.squeeze(0)?, state))
+    }
+
+    /// Scores of the symbol after `symbol`, `[vocab_size]`, and the new state.
+    pub(crate) fn step(&self, symbol: u32, state: &State) -> Result<(Tensor, State)> {
+        let (scores, state) = self.network.step(&Tensor::new(&[symbol], &self.device)?, state)?;
+        Ok((scores.squeeze(0)?, state))
+    }
+}
+
+/// Writes a model folder; `folder` exists.
+pub(crate) fn save(
+    folder: &Path,
+    network: &NetworkConfig,
+    tokenizer: &Tokenizer,
+    parameters: &Parameters,
+) -> Result<()> {
+    let config = LanguageModelConfig { vocab_size: tokenizer.vocab_size(), network: network.clone() };
+    ModelFolder::write_config(folder, APPLICATION, &config)?;
+    tokenizer.save(&folder.join(TOKENIZER))?;
+    let weights = folder.join(app_kit::model_folder::WEIGHTS);
+    candle_core::safetensors::save(&parameters.tensors(), &weights)
+        .with_context(|| format!("cannot write {}", weights.display()))
+}

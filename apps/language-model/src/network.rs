@@ -1,0 +1,192 @@
+//! The network: embedding → dropout → recurrent layers → dropout → scores of the next symbol.
+//!
+//! With `x_t` the vector of symbol `w_t`: `h_t = Rnn(x_t, h_{t-1})`,
+//! `p(w_{t+1} | w_1 … w_t) = softmax(W h_t + b)` (Mikolov et al. 2010, *Recurrent neural network
+//! based language model*).
+
+use anyhow::Result;
+use app_kit::UsageError;
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+use candle_rnn::{Cell, Embedding, Linear, Mode, Reduction, Rnn, RnnConfig, State, dropout};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// The recurrent neuron, by its name on the command line and in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum CellName {
+    /// The article's neuron, `tanh(W_xh x_t + W_hh h_{t-1} + b)`
+    Tanh,
+    /// Gated recurrent unit
+    Gru,
+    /// Long short-term memory
+    #[default]
+    Lstm,
+}
+
+impl From<CellName> for Cell {
+    fn from(name: CellName) -> Self {
+        match name {
+            CellName::Tanh => Cell::tanh(),
+            CellName::Gru => Cell::Gru,
+            CellName::Lstm => Cell::lstm(),
+        }
+    }
+}
+
+/// The shape of the network; the vocabulary's size comes from the tokenizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The neuron.
+    pub cell: CellName,
+    /// Features of a symbol's vector.
+    pub embedding_size: usize,
+    /// Units of each recurrent layer.
+    pub hidden_size: usize,
+    /// Number of recurrent layers.
+    pub layers: usize,
+    /// Probability with which a number is dropped in training: of the embedding, between the
+    /// layers and before the output (Zaremba et al. 2014).
+    pub dropout: f64,
+    /// Use the embedding as the output's weight (Press and Wolf 2017); needs
+    /// `embedding_size = hidden_size`.
+    pub tied: bool,
+    /// How the time steps' contributions to the gradient are put together.
+    pub reduction: Reduction,
+}
+
+impl Default for NetworkConfig {
+    /// Two LSTM layers of 512 units over vectors of 128, dropout 0.5, untied.
+    fn default() -> Self {
+        Self {
+            cell: CellName::Lstm,
+            embedding_size: 128,
+            hidden_size: 512,
+            layers: 2,
+            dropout: 0.5,
+            tied: false,
+            reduction: Reduction::Sum,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// Checks that the settings fit each other.
+    ///
+    /// # Errors
+    /// [`UsageError`], with what to change.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        let Self { embedding_size, hidden_size, layers, dropout, tied, .. } = *self;
+        for (name, value) in
+            [("embedding size", embedding_size), ("hidden size", hidden_size), ("number of layers", layers)]
+        {
+            if value == 0 {
+                return Err(UsageError::new(format!("the {name} must be at least 1")));
+            }
+        }
+        if !(0.0..1.0).contains(&dropout) {
+            return Err(UsageError::new(format!(
+                "the dropout must be at least 0 and below 1, not {dropout}"
+            )));
+        }
+        if tied && embedding_size != hidden_size {
+            return Err(UsageError::new(format!(
+                "tied weights need an embedding size equal to the hidden size, not {embedding_size} and \
+                 {hidden_size}: make them equal, or do not tie"
+            )));
+        }
+        Ok(())
+    }
+
+    fn rnn(&self) -> RnnConfig {
+        RnnConfig {
+            layers: self.layers,
+            dropout: self.dropout,
+            reduction: self.reduction,
+            ..RnnConfig::new(self.cell.into(), self.embedding_size, self.hidden_size)
+        }
+    }
+}
+
+/// A recurrent language model over symbols `0..vocab_size`.
+#[derive(Clone, Debug)]
+pub struct Network {
+    embedding: Embedding,
+    rnn: Rnn,
+    output: Linear,
+    dropout: f64,
+}
+
+impl Network {
+    /// Reads or creates the weights `embedding.weight`, `rnn.weight_ih_l0`, …, `output.bias` and,
+    /// unless tied, `output.weight`.
+    ///
+    /// # Errors
+    /// Settings that do not fit each other; a weight that is missing or has another shape.
+    pub fn new(config: &NetworkConfig, vocab_size: usize, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        if config.tied {
+            // The vectors are also the output's weights, for which the embedding's usual standard
+            // deviation of 1 would be far too much: Merity et al. (2017) start at ±0.1.
+            let shape = (vocab_size, config.embedding_size);
+            vb.pp("embedding").get_with_hints(shape, "weight", Init::Uniform { lo: -0.1, up: 0.1 })?;
+        }
+        let embedding = Embedding::new(vocab_size, config.embedding_size, vb.pp("embedding"))?;
+        let rnn = Rnn::new(&config.rnn(), vb.pp("rnn"))?;
+        let output = if config.tied {
+            let bias = vb.pp("output").get_with_hints(vocab_size, "bias", Init::Const(0.0))?;
+            Linear::from_weight(embedding.weight().clone(), Some(bias))
+        } else {
+            Linear::new(rnn.output_size(), vocab_size, true, vb.pp("output"))?
+        };
+        Ok(Self { embedding, rnn, output, dropout: config.dropout })
+    }
+
+    /// Scores of the next symbol after each of `symbols` (`[batch, time]`, u32):
+    /// `[batch, time, vocab_size]`, unnormalised, and the state after the last step.
+    ///
+    /// # Errors
+    /// Symbols outside the vocabulary, or a state of another batch size.
+    pub fn forward(
+        &self,
+        symbols: &Tensor,
+        state: Option<&State>,
+        mode: &mut Mode,
+    ) -> candle_core::Result<(Tensor, State)> {
+        let (hidden, state) = self.hidden(symbols, state, mode)?;
+        Ok((self.scores(&hidden, mode)?, state))
+    }
+
+    /// The first half of [`forward`](Self::forward): outputs of the last recurrent layer,
+    /// `[batch, time, hidden]`.
+    pub(crate) fn hidden(
+        &self,
+        symbols: &Tensor,
+        state: Option<&State>,
+        mode: &mut Mode,
+    ) -> candle_core::Result<(Tensor, State)> {
+        let vectors = dropout(&self.embedding.forward(symbols)?, self.dropout, mode)?;
+        self.rnn.forward(&vectors, None, state, mode)
+    }
+
+    /// The second half of [`forward`](Self::forward).
+    pub(crate) fn scores(&self, hidden: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
+        self.output.forward(&dropout(hidden, self.dropout, mode)?)
+    }
+
+    /// One symbol per row (`[batch]`, u32) to the scores of the next, `[batch, vocab_size]`.
+    ///
+    /// # Errors
+    /// Symbols outside the vocabulary, or a state of another batch size.
+    pub fn step(&self, symbols: &Tensor, state: &State) -> candle_core::Result<(Tensor, State)> {
+        let (hidden, state) = self.rnn.step(&self.embedding.forward(symbols)?, state)?;
+        Ok((self.output.forward(&hidden)?, state))
+    }
+
+    /// The shape of the recurrent layers.
+    pub fn rnn_config(&self) -> &RnnConfig {
+        self.rnn.config()
+    }
+}

@@ -1,0 +1,421 @@
+//! Training: settings, flags over them, and the run.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use app_kit::UsageError;
+use candle_core::Device;
+use candle_rnn::Windows;
+use clap::{Args, ValueEnum};
+use rnn_text::{Corpus, Source, Units, corpus};
+use rnn_train::files::write_atomically;
+use rnn_train::schedule::ScheduleKind;
+use rnn_train::{OptimizerConfig, Outcome, ProgressStyle, Report, RunFolder, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Data, DataConfig};
+use crate::model::LanguageModel;
+use crate::network::{CellName, NetworkConfig};
+use crate::task::LanguageModelTask;
+
+/// All settings of a run; `config.toml` of the run folder, and the format of `--config`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// From text to symbols.
+    pub data: DataConfig,
+    /// The shape of the network.
+    pub network: NetworkConfig,
+    /// How the text is cut for truncated backpropagation through time.
+    pub windows: Windows,
+    /// Optimiser, schedule, evaluations and checkpoints.
+    pub training: TrainConfig,
+}
+
+impl Default for RunConfig {
+    /// The settings of a text of about a million characters: 64 rows of windows of 100 steps, 16
+    /// epochs of Adam at 2·10⁻³ falling along a cosine.
+    fn default() -> Self {
+        Self {
+            data: DataConfig::default(),
+            network: NetworkConfig::default(),
+            windows: Windows { batch: 64, window: 100, overlap: 0 },
+            training: TrainConfig { epochs: 16.0, ..TrainConfig::default() },
+        }
+    }
+}
+
+impl RunConfig {
+    /// Reads a settings file; what it leaves out has the default.
+    ///
+    /// # Errors
+    /// [`UsageError`] naming the file and the line that cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the settings in {}", path.display()))?;
+        toml::from_str(&text).map_err(|error| {
+            UsageError::new(format!("in the settings {}: {}", path.display(), error.to_string().trim_end()))
+                .into()
+        })
+    }
+}
+
+/// `--optimizer`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum OptimizerName {
+    Sgd,
+    Adam,
+    #[value(name = "adamw")]
+    AdamW,
+    #[value(name = "rmsprop")]
+    RmsProp,
+}
+
+/// `--schedule`; others, and their settings, go in a `--config` file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScheduleName {
+    /// The same rate to the end
+    Constant,
+    /// Straight down to zero
+    Linear,
+    /// Down to zero along half a cosine
+    Cosine,
+    /// Times 0.9 after every epoch
+    Exponential,
+    /// Halved when an evaluation brought nothing better
+    Plateau,
+}
+
+/// The flags of `language-model train`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TrainArgs {
+    /// Text to learn from: a file, a folder of text files, or - for the standard input
+    #[arg(long, value_name = "FILE|DIR|-")]
+    pub data: Option<String>,
+    /// Run folder to write: settings, checkpoints, the best model, curves
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Settings to start from (TOML, as in the config.toml of a run); flags go over them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Go on with the run in --out from its newest checkpoint
+    #[arg(long, conflicts_with_all = ["config", "overwrite"])]
+    pub resume: bool,
+    /// Remove what an earlier run left in --out
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Units of the text: char, byte, bpe or word [default: char]
+    #[arg(long, help_heading = "Text")]
+    pub units: Option<Units>,
+    /// Size of the vocabulary of the units bpe and word [default: 8000]
+    #[arg(long, value_name = "N", help_heading = "Text")]
+    pub vocab_size: Option<usize>,
+    /// Part of the text, at its end, to hold out for validation [default: 0.1]
+    #[arg(long, value_name = "PART", help_heading = "Text")]
+    pub validation: Option<f64>,
+
+    /// Neuron [default: lstm]
+    #[arg(long, help_heading = "Network")]
+    pub cell: Option<CellName>,
+    /// Features of a symbol's vector [default: 128]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub embedding_size: Option<usize>,
+    /// Units of each recurrent layer [default: 512]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub hidden_size: Option<usize>,
+    /// Recurrent layers [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub layers: Option<usize>,
+    /// Probability of dropping a number in training [default: 0.5]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    pub dropout: Option<f64>,
+    /// Use the embedding as the output's weight; needs equal embedding and hidden sizes
+    #[arg(long, help_heading = "Network")]
+    pub tied: bool,
+
+    /// Rows of text read side by side [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch: Option<usize>,
+    /// Steps the gradient reaches back [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub window: Option<usize>,
+    /// Steps of a window that the one before has read too [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub overlap: Option<usize>,
+    /// Passes over the text [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub epochs: Option<f64>,
+    /// Stop after so many seconds, if the epochs are not over before
+    #[arg(long, value_name = "SECONDS", help_heading = "Training")]
+    pub max_seconds: Option<f64>,
+    /// Optimiser, with PyTorch's defaults [default: adam]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub optimizer: Option<OptimizerName>,
+    /// Learning rate [default: 0.002]
+    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    pub learning_rate: Option<f64>,
+    /// What becomes of the learning rate [default: cosine]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub schedule: Option<ScheduleName>,
+    /// Steps over which the learning rate rises at the start [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub warmup_steps: Option<usize>,
+    /// Largest Euclidean norm of the gradient; 0 for no limit [default: 5]
+    #[arg(long, value_name = "NORM", help_heading = "Training")]
+    pub clip_norm: Option<f64>,
+    /// Batches per update of the weights [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub accumulate: Option<usize>,
+    /// Evaluate every so many steps [default: after each epoch]
+    #[arg(long, value_name = "STEPS", help_heading = "Training")]
+    pub evaluate_every: Option<usize>,
+    /// Write a checkpoint every so many steps [default: after each evaluation]
+    #[arg(long, value_name = "STEPS", help_heading = "Training")]
+    pub checkpoint_every: Option<usize>,
+    /// Checkpoints to keep [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub keep_last: Option<usize>,
+    /// Stop after so many evaluations without a better validation loss
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub patience: Option<usize>,
+}
+
+impl TrainArgs {
+    /// `config` with every flag that was given put over it.
+    pub fn apply(&self, config: &mut RunConfig) {
+        fn set<T: Clone>(setting: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *setting = value.clone();
+            }
+        }
+        let RunConfig { data, network, windows, training } = config;
+        set(&mut data.units, &self.units);
+        set(&mut data.vocab_size, &self.vocab_size);
+        set(&mut data.validation, &self.validation);
+        set(&mut network.cell, &self.cell);
+        set(&mut network.embedding_size, &self.embedding_size);
+        set(&mut network.hidden_size, &self.hidden_size);
+        set(&mut network.layers, &self.layers);
+        set(&mut network.dropout, &self.dropout);
+        network.tied |= self.tied;
+        set(&mut windows.batch, &self.batch);
+        set(&mut windows.window, &self.window);
+        set(&mut windows.overlap, &self.overlap);
+        set(&mut training.epochs, &self.epochs);
+        set(&mut training.schedule.learning_rate, &self.learning_rate);
+        set(&mut training.schedule.warmup_steps, &self.warmup_steps);
+        set(&mut training.accumulate, &self.accumulate);
+        set(&mut training.keep_last, &self.keep_last);
+        for (setting, flag) in [
+            (&mut training.evaluate_every, self.evaluate_every),
+            (&mut training.checkpoint_every, self.checkpoint_every),
+            (&mut training.patience, self.patience),
+        ] {
+            *setting = flag.or(*setting);
+        }
+        training.max_seconds = self.max_seconds.or(training.max_seconds);
+        if let Some(norm) = self.clip_norm {
+            training.clip_norm = (norm != 0.0).then_some(norm);
+        }
+        if let Some(name) = self.optimizer {
+            training.optimizer = match name {
+                OptimizerName::Sgd => OptimizerConfig::sgd(),
+                OptimizerName::Adam => OptimizerConfig::adam(),
+                OptimizerName::AdamW => OptimizerConfig::adamw(),
+                OptimizerName::RmsProp => OptimizerConfig::rmsprop(),
+            };
+        }
+        if let Some(name) = self.schedule {
+            training.schedule.kind = match name {
+                ScheduleName::Constant => ScheduleKind::Constant,
+                ScheduleName::Linear => ScheduleKind::Linear,
+                ScheduleName::Cosine => ScheduleKind::Cosine { minimum: 0.0 },
+                ScheduleName::Exponential => ScheduleKind::Exponential { gamma: 0.9 },
+                ScheduleName::Plateau => {
+                    ScheduleKind::ReduceOnPlateau { factor: 0.5, patience: 0, minimum: 0.0 }
+                }
+            };
+        }
+    }
+}
+
+/// A training that has ended, and the best model it found.
+pub struct Trained {
+    /// How the training went.
+    pub report: Report,
+    /// The model with the lowest validation loss (the last one, if there was no evaluation yet).
+    pub model: LanguageModel,
+}
+
+/// Trains on a text held in memory, without flags: what the tour and other programs call. Set
+/// `config.training.max_seconds` to train for a given time.
+///
+/// # Errors
+/// Settings that do not fit each other, a text too short for them, or what
+/// [`rnn_train::train`] reports.
+pub fn train_on_text(
+    text: &str,
+    config: &RunConfig,
+    run: &RunFolder,
+    device: &Device,
+    stop: &AtomicBool,
+    progress: ProgressStyle,
+) -> Result<Trained> {
+    let data = Data::new(&Corpus::new("the text", text), &config.data)?;
+    let mut task =
+        LanguageModelTask::new(&config.network, data, config.windows, config.training.seed, device)?;
+    write_config(config, run)?;
+    let report = rnn_train::train(&mut task, &config.training, run, false, stop, progress)?;
+    trained(report, run, device)
+}
+
+/// `language-model train`: resolves the settings, trains, and says on `out` what came of it.
+///
+/// Nothing is written before the text, the settings and the network have been found good.
+///
+/// # Errors
+/// [`UsageError`] for settings that make no sense; a text that cannot be read; a run folder that
+/// exists (or, with `--resume`, does not); what [`rnn_train::train`] reports.
+pub fn run(
+    args: &TrainArgs,
+    seed: Option<u64>,
+    device: &Device,
+    progress: ProgressStyle,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let (config, corpus) = if args.resume { resumed(args, seed)? } else { fresh(args, seed)? };
+    config.training.validate().map_err(|error| UsageError::new(error.to_string()))?;
+    let data = Data::new(&corpus, &config.data)?;
+    let mut task =
+        LanguageModelTask::new(&config.network, data, config.windows, config.training.seed, device)?;
+    let run = match args.resume {
+        true => RunFolder::open(&args.out)?,
+        false => RunFolder::create(&args.out, args.overwrite)?,
+    };
+    write_config(&config, &run)?;
+    tracing::info!(
+        "{} training and {} validation {}, {} symbols in the vocabulary, {} parameters",
+        task.data().train.len(),
+        task.data().validation.symbols.len(),
+        config.data.units.plural(),
+        task.data().tokenizer.vocab_size(),
+        rnn_train::Task::parameters(&task).count(),
+    );
+    let stop = app_kit::interrupt::flag();
+    let report = rnn_train::train(&mut task, &config.training, &run, args.resume, stop, progress)?;
+    tell(&report, args, out)
+}
+
+fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Corpus)> {
+    let mut config = match &args.config {
+        Some(path) => RunConfig::read(path)?,
+        None => RunConfig::default(),
+    };
+    args.apply(&mut config);
+    config.training.seed = seed.unwrap_or(config.training.seed);
+    let source = args.data.as_deref().or(config.data.source.as_deref()).ok_or_else(|| {
+        UsageError::new(
+            "there is no text to learn from: give --data FILE, a folder, or - for the standard input",
+        )
+    })?;
+    config.network.validate()?;
+    let corpus = read(source)?;
+    config.data.source = Some(absolute(source));
+    config.data.crc32c = Some(crc32c::crc32c(corpus.bytes()));
+    Ok((config, corpus))
+}
+
+fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Corpus)> {
+    let run = RunFolder::open(&args.out)?;
+    let saved = RunConfig::read(&run.config())
+        .context("the run cannot be resumed; start a new one by leaving out --resume")?;
+    let mut config = saved.clone();
+    args.apply(&mut config);
+    config.training.seed = seed.unwrap_or(config.training.seed);
+    let fixed = |config: &RunConfig| {
+        (config.data.clone(), config.network.clone(), config.windows, config.training.seed)
+    };
+    if fixed(&config) != fixed(&saved) {
+        return Err(UsageError::new(
+            "the text's units, the network, the windows and the seed of a run are fixed: leave their \
+             flags out, or start a new run without --resume",
+        )
+        .into());
+    }
+    let source = args.data.as_deref().or(saved.data.source.as_deref()).unwrap_or("-");
+    let corpus = read(source)?;
+    if saved.data.crc32c.is_some_and(|saved| saved != crc32c::crc32c(corpus.bytes())) {
+        return Err(UsageError::new(format!(
+            "{source} is not the text this run was started with: give that text with --data"
+        ))
+        .into());
+    }
+    config.data.source = Some(absolute(source));
+    Ok((config, corpus))
+}
+
+/// Reads a text as `--data` names it.
+///
+/// # Errors
+/// Those of [`corpus::read`].
+pub fn read(source: &str) -> Result<Corpus> {
+    let Ok(source) = source.parse::<Source>();
+    Ok(corpus::read(&source)?)
+}
+
+/// The source as it will be found from another working folder.
+fn absolute(source: &str) -> String {
+    if source == "-" {
+        return source.to_owned();
+    }
+    std::path::absolute(source).map_or_else(|_| source.to_owned(), |path| path.display().to_string())
+}
+
+fn write_config(config: &RunConfig, run: &RunFolder) -> Result<()> {
+    let text = toml::to_string_pretty(config)?;
+    write_atomically(&run.config(), |file| Ok(file.write_all(text.as_bytes())?))
+}
+
+fn trained(report: Report, run: &RunFolder, device: &Device) -> Result<Trained> {
+    let folder = if report.best.is_some() { run.best() } else { run.last() };
+    Ok(Trained { model: LanguageModel::load(&folder, device)?, report })
+}
+
+fn tell(report: &Report, args: &TrainArgs, out: &mut dyn Write) -> Result<()> {
+    let run = args.out.display();
+    if args.json {
+        let outcome = match report.outcome {
+            Outcome::Finished => "finished",
+            Outcome::EarlyStopped => "early-stopped",
+            Outcome::Interrupted => "interrupted",
+        };
+        let best = report.best.map(|(step, loss)| serde_json::json!({ "step": step, "loss": loss }));
+        let value = serde_json::json!({
+            "outcome": outcome, "steps": report.steps, "seconds": report.seconds,
+            "best": best, "last": report.last,
+        });
+        writeln!(out, "{value}")?;
+    } else if let Some((step, loss)) = report.best {
+        writeln!(
+            out,
+            "best validation loss {loss:.4} nats at step {step}, model in {}",
+            args.out.join("best").display()
+        )?;
+    }
+    match report.outcome {
+        Outcome::Interrupted => eprintln!(
+            "interrupted after step {}; resume with: language-model train --out {run} --resume",
+            report.steps
+        ),
+        Outcome::EarlyStopped => eprintln!("stopped after step {}: no better for too long", report.steps),
+        Outcome::Finished => {}
+    }
+    Ok(())
+}
