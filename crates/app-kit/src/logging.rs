@@ -1,5 +1,7 @@
 //! Log lines on standard error, so that standard output stays the result.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// `--quiet` and `--verbose`; `#[command(flatten)]` them.
@@ -38,6 +40,7 @@ pub fn init_logging(quiet: bool, verbose: u8) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(verbose > 0)
         .without_time()
         .try_init();

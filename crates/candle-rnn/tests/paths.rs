@@ -37,7 +37,18 @@ struct Case {
 
 impl Case {
     fn new(cell: Cell, bidirectional: bool, padded: bool, dtype: DType) -> Result<Self> {
-        let (batch, time, input, hidden) = (5, 6, 3, 4);
+        let lengths = padded.then(|| vec![4, 6, 1, 2, 6]);
+        Self::sized((5, 6, 3, 4), cell, bidirectional, lengths, dtype)
+    }
+
+    /// Batch, time, input and hidden size as given.
+    fn sized(
+        (batch, time, input, hidden): (usize, usize, usize, usize),
+        cell: Cell,
+        bidirectional: bool,
+        lengths: Option<Vec<usize>>,
+        dtype: DType,
+    ) -> Result<Self> {
         let config = RnnConfig { layers: 2, bidirectional, ..RnnConfig::new(cell, input, hidden) };
         let parameters = Parameters::new(3, dtype, &Device::Cpu);
         let rnn = Rnn::new(&config, parameters.builder())?;
@@ -49,7 +60,7 @@ impl Case {
         let initial = (0..count).map(|i| Var::from_tensor(&states(i)?)).collect::<Result<_>>()?;
         let state_weights = (0..count).map(&mut states).collect::<Result<_>>()?;
         let weights = random((batch, time, rnn.output_size()), dtype, &mut generator)?;
-        let lengths = padded.then(|| Lengths::new(vec![4, 6, 1, 2, 6], time)).transpose()?;
+        let lengths = lengths.map(|lengths| Lengths::new(lengths, time)).transpose()?;
         Ok(Self { config, parameters, rnn, xs, initial, lengths, weights, state_weights })
     }
 
@@ -99,6 +110,29 @@ fn forward_and_reference_agree_in_value_and_gradient() -> Result<()> {
                     assert!(difference < bound, "{name}: gradient of {variable} differs by {difference}");
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_dealt_to_several_threads_agree_with_the_reference() -> Result<()> {
+    // Large enough for every thread of a small machine to get rows.
+    for cell in [Cell::tanh(), Cell::Gru, Cell::lstm()] {
+        let lengths = Some(vec![40, 3, 40, 17, 28, 1, 39, 33, 25]);
+        let case = Case::sized((9, 40, 96, 96), cell, true, lengths, DType::F32)?;
+        let (ours, truth) = (case.loss(false, None)?, case.loss(true, None)?);
+        assert!(largest_difference(&ours, &truth)? < 0.05, "{cell:?}: loss {ours} {truth}");
+        let (ours, again, truth) = (ours.backward()?, case.loss(false, None)?.backward()?, truth.backward()?);
+        for (name, var) in case.variables() {
+            let (Some(ours), Some(again), Some(truth)) = (ours.get(&var), again.get(&var), truth.get(&var))
+            else {
+                panic!("{cell:?}: no gradient for {name}");
+            };
+            let size: f64 = truth.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()?;
+            let difference = largest_difference(ours, truth)?;
+            assert!(difference < 1e-5 * (1. + size), "{cell:?}: {name} differs by {difference} of {size}");
+            assert_eq!(largest_difference(ours, again)?, 0., "{cell:?}: {name} is not the same twice");
         }
     }
     Ok(())

@@ -57,8 +57,14 @@ struct Rows {
 
 impl Rows {
     /// Deals the rows of the batch, longest first, to at most `threads` threads.
+    ///
+    /// A walk of less than some million multiplications is not worth a thread.
     fn deal(op: &SequenceOp, threads: usize) -> Vec<Self> {
+        const WORTH_A_THREAD: usize = 1 << 21;
         let lengths = op.lengths.as_slice();
+        let sizes = op.sizes;
+        let work = op.lengths.total() * sizes.gates * (sizes.input + sizes.output * sizes.order);
+        let threads = threads.min(work / WORTH_A_THREAD);
         let mut order: Vec<usize> = (0..lengths.len()).collect();
         order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
         let threads = threads.clamp(1, order.len());
