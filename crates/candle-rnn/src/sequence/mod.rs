@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `cpu` | f32 and f64 on the CPU: hand-written backpropagation through time |
 //! | `stepwise` | other devices and types: a loop over plain tensor operations inside the node |
-//! | [`reference`] | the truth for the tests: every step in the graph |
+//! | [`mod@reference`] | the truth for the tests: every step in the graph |
 
 use std::sync::Mutex;
 
