@@ -2,7 +2,6 @@
 //! `c = f ⊙ c' + i ⊙ g`, `h = o ⊙ tanh(c)` or, projected, `h = W_hr (o ⊙ tanh(c))`; c' is the
 //! cell state of the step before.
 
-use super::real::Matrix;
 use super::{Gradients, History, Real, Rows, Walk, column_sums, outer_sum, square_sum};
 
 /// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`.
@@ -71,14 +70,13 @@ pub(super) fn backward<R: Real>(
     mut dh: Vec<R>,
     mut dc: Vec<R>,
     w_hh: &R::Packed,
-    w_hr: &[R],
+    w_hr: Option<&R::Packed>,
 ) -> Gradients<R> {
     let rows = &walk.rows;
     let output = walk.h.width;
     let hidden = walk.extra.len() / rows.total();
     let one = R::one();
     let c = walk.c.as_ref().expect("the forward pass of an LSTM keeps its cell states");
-    let w_hr_packed = (!w_hr.is_empty()).then(|| R::pack(Matrix::new(w_hr, output, hidden)));
     let mut deltas = vec![R::zero(); walk.gates.len()];
     let mut unprojected = vec![R::zero(); rows.len() * hidden];
     let mut squares = vec![0.; rows.steps()];
@@ -89,7 +87,7 @@ pub(super) fn backward<R: Real>(
         let dh_t = &mut dys[at.start * output..at.end * output];
         dh_t.iter_mut().zip(&dh).for_each(|(d, &later)| *d += later);
         squares[s] = square_sum(dh_t);
-        let d = match &w_hr_packed {
+        let d = match w_hr {
             Some(w_hr) => {
                 let d = &mut unprojected[..running * hidden];
                 d.fill(R::zero());
@@ -124,9 +122,9 @@ pub(super) fn backward<R: Real>(
         R::product_packed(dh, &deltas[wide], running, w_hh);
     }
 
-    let dw_hr = match w_hr.is_empty() {
-        true => Vec::new(),
-        false => {
+    let dw_hr = match w_hr {
+        None => Vec::new(),
+        Some(_) => {
             let o = walk.gates.chunks(4 * hidden).map(|gates| &gates[3 * hidden..]);
             let tanh_c = walk.extra.chunks(hidden);
             let h: Vec<R> = o.zip(tanh_c).flat_map(|(o, c)| o.iter().zip(c).map(|(&o, &c)| o * c)).collect();

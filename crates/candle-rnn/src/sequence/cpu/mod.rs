@@ -241,6 +241,8 @@ pub(super) fn forward<R: Real>(op: &SequenceOp, xs: &[R], weights: &[R], state: 
         .chunks(sizes.gates * sizes.output)
         .map(|w| R::pack(Matrix::new(w, sizes.gates, sizes.output).transposed()))
         .collect();
+    let w_hr = (!weights.w_hr.is_empty())
+        .then(|| R::pack(Matrix::new(weights.w_hr, sizes.output, sizes.hidden).transposed()));
     // The GRU's reset gate stands between W_hn h + b_hn and the rest; elsewhere one bias will do.
     let mut bias = weights.b_ih.to_vec();
     if op.cell != Cell::Gru {
@@ -267,8 +269,6 @@ pub(super) fn forward<R: Real>(op: &SequenceOp, xs: &[R], weights: &[R], state: 
             Cell::Gru => gru::forward(rows, x, gates, initial.concat(), weights.b_hh, &w_hh[0]),
             Cell::Lstm { .. } => {
                 let c = rows.gather_state(op, state, sizes.output, sizes.hidden);
-                let w_hr = (!weights.w_hr.is_empty())
-                    .then(|| R::pack(Matrix::new(weights.w_hr, sizes.output, sizes.hidden).transposed()));
                 lstm::forward(rows, x, gates, initial.concat(), c, &w_hh[0], w_hr.as_ref())
             }
         }
@@ -316,6 +316,8 @@ pub(super) fn backward<R: Real>(
         .chunks(sizes.gates * sizes.output)
         .map(|w| R::pack(Matrix::new(w, sizes.gates, sizes.output)))
         .collect();
+    let w_hr =
+        (!weights.w_hr.is_empty()).then(|| R::pack(Matrix::new(weights.w_hr, sizes.output, sizes.hidden)));
     let parts = on_each(saved.0.iter().collect(), spread(op), |walk: &Walk<R>| {
         let rows = &walk.rows;
         let dys = rows.gather(op, dys, sizes.output);
@@ -328,7 +330,7 @@ pub(super) fn backward<R: Real>(
             Cell::Gru => gru::backward(walk, dys, dstate(0, sizes.output), &w_hh[0]),
             Cell::Lstm { .. } => {
                 let dc = dstate(sizes.output, sizes.hidden);
-                lstm::backward(walk, dys, dstate(0, sizes.output), dc, &w_hh[0], weights.w_hr)
+                lstm::backward(walk, dys, dstate(0, sizes.output), dc, &w_hh[0], w_hr.as_ref())
             }
         };
         // dX = dG W_ih and dW_ih = dGᵀ X, over all steps at once.
