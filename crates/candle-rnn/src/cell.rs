@@ -165,6 +165,28 @@ impl CellWeights {
         })
     }
 
+    /// All of them, in the order `w_ih`, `w_hh` of lag 1 … K, `b_ih`, `b_hh`, `w_hr`.
+    pub(crate) fn tensors(&self) -> Vec<&Tensor> {
+        let head = std::iter::once(&self.w_ih).chain(&self.w_hh);
+        head.chain([&self.b_ih, &self.b_hh]).chain(&self.w_hr).collect()
+    }
+
+    /// `f` of each.
+    pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self {
+            w_ih: f(&self.w_ih)?,
+            w_hh: self.w_hh.iter().map(&f).collect::<Result<_>>()?,
+            b_ih: f(&self.b_ih)?,
+            b_hh: f(&self.b_hh)?,
+            w_hr: self.w_hr.as_ref().map(&f).transpose()?,
+        })
+    }
+
+    /// The same values without their history.
+    pub(crate) fn detach(&self) -> Self {
+        self.try_map(|w| Ok(w.detach())).expect("detaching cannot fail")
+    }
+
     /// One time step in plain tensor operations: `x [batch, input]` and
     /// `state [batch, state_size]` to the new state.
     pub fn step(&self, cell: Cell, x: &Tensor, state: &Tensor) -> Result<Tensor> {

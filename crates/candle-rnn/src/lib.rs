@@ -44,6 +44,7 @@ pub mod cell;
 pub mod dropout;
 pub mod embedding;
 pub mod init;
+pub mod kernels;
 pub mod layer_norm;
 pub mod lengths;
 pub mod linear;

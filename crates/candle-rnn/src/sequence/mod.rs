@@ -6,21 +6,34 @@
 //! the steps itself, forward and backward (Werbos 1990, *Backpropagation through time: what it
 //! does and how to do it*).
 //!
-//! A custom operation of candle takes at most three inputs and gives one output, so the weights
-//! travel as one flat tensor (`pack_weights`), and the outputs and the final state come
-//! back as one flat tensor (`h_1 … h_T` of every row, then the state of every row).
-//!
 //! | path | for |
 //! |---|---|
 //! | `cpu` | f32 and f64 on the CPU: hand-written backpropagation through time |
 //! | `stepwise` | other devices and types: a loop over plain tensor operations inside the node |
 //! | [`mod@reference`] | the truth for the tests: every step in the graph |
+//!
+//! A custom operation of candle takes at most three inputs and gives one output, and a layer has
+//! more of both. Two small companions of the node close the gap without copying a number:
+//!
+//! ```text
+//! weight ─ weight ─ … ─▶ ticket ─┐
+//! input ─────────────────────────┼─▶ sequence ─▶ outputs ─▶ final state
+//! initial state ─────────────────┘
+//! ```
+//!
+//! A *ticket* is a tensor of a single zero that depends on a weight (and on the ticket before
+//! it), so that the autograd graph knows of the weight; the sequence reads the weights themselves
+//! from its own copy of [`CellWeights`], and its backward pass leaves their gradients in a shared
+//! place, where the tickets, whose turn comes later, find them. The final state is an operation
+//! on the outputs that hands out what the forward pass has left there and takes its gradient
+//! back.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp3, DType, Layout, MetalStorage, Result, Shape, Storage, Tensor,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, MetalStorage, Result, Shape,
+    Storage, Tensor, bail,
 };
 
 use crate::Lengths;
@@ -49,6 +62,44 @@ pub struct Sequence<'a> {
     pub reduction: Reduction,
     /// Where the norms ‖∂L/∂h_t‖ go, under this layer and direction.
     pub flow: Option<(GradientFlow, usize, usize)>,
+}
+
+/// Runs a layer: outputs `[batch, time, output]`, zero on padding, and the final state
+/// `[batch, state_size]`.
+pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
+    let sizes = Sizes::of(&sequence)?;
+    let layer = Layer {
+        cell: sequence.cell,
+        sizes,
+        lengths: match sequence.lengths {
+            Some(lengths) => lengths.clone(),
+            None => Lengths::new(vec![sizes.time; sizes.batch], sizes.time)?,
+        },
+        reverse: sequence.reverse,
+        reduction: sequence.reduction,
+        flow: sequence.flow.clone(),
+    };
+    let exchange = Arc::new(Exchange::default());
+    let mut ticket = Tensor::zeros(1, sequence.xs.dtype(), sequence.xs.device())?;
+    for (index, weight) in sequence.weights.tensors().into_iter().enumerate() {
+        ticket = ticket.apply_op2(weight, Ticket { index, exchange: exchange.clone() })?;
+    }
+    let (xs, state) = (sequence.xs.contiguous()?, sequence.state.contiguous()?);
+    let weights = sequence.weights.detach();
+    if !on_cpu(&xs) {
+        let (ys, last) = stepwise::forward(&layer, &weights, &xs.detach(), &state.detach())?;
+        exchange.lock().result = Some(ys);
+        exchange.lock().last = Some(last);
+    }
+    let node = SequenceOp { layer, weights, exchange: exchange.clone(), saved: Mutex::new(None) };
+    let ys = xs.apply_op3(&ticket, &state, node)?;
+    let last = ys.apply_op1(FinalState(exchange))?;
+    Ok((ys, last))
+}
+
+/// Whether there is a path of our own for these numbers.
+fn on_cpu(xs: &Tensor) -> bool {
+    xs.device().is_cpu() && matches!(xs.dtype(), DType::F32 | DType::F64)
 }
 
 /// The sizes of one layer.
@@ -84,91 +135,19 @@ impl Sizes {
             order: sequence.cell.order(),
         })
     }
-
-    /// Elements of the flat weights, part by part, in the order of [`pack_weights`].
-    fn weight_parts(&self, cell: Cell) -> [usize; 5] {
-        let projection = match cell {
-            Cell::Lstm { projection: Some(size) } => size * self.hidden,
-            _ => 0,
-        };
-        [self.gates * self.input, self.gates * self.output * self.order, self.gates, self.gates, projection]
-    }
 }
 
-/// Runs a layer: outputs `[batch, time, output]`, zero on padding, and the final state
-/// `[batch, state_size]`.
-pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
-    let sizes = Sizes::of(&sequence)?;
-    let op = SequenceOp {
-        cell: sequence.cell,
-        sizes,
-        lengths: match sequence.lengths {
-            Some(lengths) => lengths.clone(),
-            None => Lengths::new(vec![sizes.time; sizes.batch], sizes.time)?,
-        },
-        reverse: sequence.reverse,
-        reduction: sequence.reduction,
-        flow: sequence.flow.clone(),
-        saved: Mutex::new(None),
-    };
-    let weights = pack_weights(sequence.weights)?;
-    let xs = sequence.xs.contiguous()?;
-    let state = sequence.state.contiguous()?;
-    let packed = if op.on_cpu(&xs) {
-        xs.apply_op3(&weights, &state, op)?
-    } else {
-        let result = stepwise::forward(&op, &xs.detach(), &weights.detach(), &state.detach())?;
-        *op.saved.lock().expect("no panic holds the lock") = Some(Saved::Result(result));
-        xs.apply_op3(&weights, &state, op)?
-    };
-    let outputs = sizes.batch * sizes.time * sizes.output;
-    let ys = packed.narrow(0, 0, outputs)?.reshape((sizes.batch, sizes.time, sizes.output))?;
-    let last = packed.narrow(0, outputs, sizes.batch * sizes.state)?;
-    Ok((ys, last.reshape((sizes.batch, sizes.state))?))
-}
-
-/// `w_ih`, `w_hh` of lag 1 … K, `b_ih`, `b_hh`, `w_hr`, flat and one after the other.
-fn pack_weights(weights: &CellWeights) -> Result<Tensor> {
-    let mut parts = vec![weights.w_ih.flatten_all()?];
-    for w_hh in &weights.w_hh {
-        parts.push(w_hh.flatten_all()?);
-    }
-    parts.push(weights.b_ih.clone());
-    parts.push(weights.b_hh.clone());
-    if let Some(w_hr) = &weights.w_hr {
-        parts.push(w_hr.flatten_all()?);
-    }
-    Tensor::cat(&parts, 0)
-}
-
-/// The node. What the forward pass saves for the backward pass lives in `saved`.
-struct SequenceOp {
+/// What a path has to know beside the tensors.
+struct Layer {
     cell: Cell,
     sizes: Sizes,
     lengths: Lengths,
     reverse: bool,
     reduction: Reduction,
     flow: Option<(GradientFlow, usize, usize)>,
-    saved: Mutex<Option<Saved>>,
 }
 
-enum Saved {
-    F32(cpu::Saved<f32>),
-    F64(cpu::Saved<f64>),
-    /// The forward result of the stepwise path, handed to the graph by `result`.
-    Result(Tensor),
-}
-
-impl SequenceOp {
-    fn on_cpu(&self, xs: &Tensor) -> bool {
-        xs.device().is_cpu() && matches!(xs.dtype(), DType::F32 | DType::F64)
-    }
-
-    /// Elements of the flat result: every row's outputs, then every row's state.
-    fn result_size(&self) -> usize {
-        self.sizes.batch * (self.sizes.time * self.sizes.output + self.sizes.state)
-    }
-
+impl Layer {
     /// The factor on the gradients of the weights: 1 for the sum over the steps, 1/T for the mean.
     fn weight_scale(&self) -> f64 {
         match self.reduction {
@@ -180,26 +159,186 @@ impl SequenceOp {
         }
     }
 
-    /// Writes ‖∂L/∂h_t‖ for every step, `squares[s]` being of the s-th step walked.
-    fn record_flow(&self, squares: Vec<f64>) {
+    /// Writes ‖∂L/∂h_t‖ for every step from the squares of parts of the batch, the s-th of each
+    /// being of the s-th step walked.
+    fn record_flow<'a>(&self, parts: impl Iterator<Item = &'a [f64]>) {
         if let Some((flow, layer, direction)) = &self.flow {
-            let mut norms: Vec<f64> = squares.into_iter().map(f64::sqrt).collect();
+            let mut norms = vec![0.; self.sizes.time];
+            for squares in parts {
+                norms.iter_mut().zip(squares).for_each(|(sum, square)| *sum += square);
+            }
+            norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
             if self.reverse {
                 norms.reverse();
             }
             flow.record(*layer, *direction, norms);
         }
     }
+}
 
-    /// The result that the stepwise path has already computed, as storage of its device.
-    fn result<S>(&self, take: impl Fn(&Storage) -> Result<S>) -> Result<(S, Shape)> {
-        match &*self.saved.lock().expect("no panic holds the lock") {
-            Some(Saved::Result(result)) => {
-                let (storage, layout) = result.storage_and_layout();
-                Ok((take(&storage)?, layout.shape().clone()))
-            }
-            _ => candle_core::bail!("rnn-sequence: no forward result for this device"),
-        }
+/// Which gradients the graph asks for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    xs: bool,
+    weights: bool,
+    state: bool,
+}
+
+/// What a backward pass gives; what was not wanted may be missing.
+struct Gradients {
+    xs: Option<Tensor>,
+    /// In the order of [`CellWeights::tensors`].
+    weights: Vec<Tensor>,
+    state: Option<Tensor>,
+}
+
+/// What a node and its companions leave for each other.
+#[derive(Default)]
+struct Exchange(Mutex<Left>);
+
+#[derive(Default)]
+struct Left {
+    /// Outputs, where they were computed before the node was made.
+    result: Option<Tensor>,
+    /// Final state.
+    last: Option<Tensor>,
+    /// `∂L/∂(final state)`
+    last_gradient: Option<Tensor>,
+    /// `∂L/∂w` of each weight.
+    weight_gradients: Vec<Option<Tensor>>,
+}
+
+impl Exchange {
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A copy of a contiguous tensor as storage of its device.
+fn copied<S>(tensor: Option<&Tensor>, take: impl Fn(&Storage, &Layout) -> Result<S>) -> Result<(S, Shape)> {
+    let Some(tensor) = tensor else { bail!("rnn-sequence: no forward result for this device") };
+    let (storage, layout) = tensor.storage_and_layout();
+    Ok((take(&storage, layout)?, layout.shape().clone()))
+}
+
+fn cpu_copy(storage: &Storage, layout: &Layout) -> Result<CpuStorage> {
+    match storage {
+        Storage::Cpu(storage) => storage.try_clone(layout),
+        _ => bail!("rnn-sequence: inputs on different devices"),
+    }
+}
+
+fn cuda_copy(storage: &Storage, layout: &Layout) -> Result<CudaStorage> {
+    match storage {
+        Storage::Cuda(storage) => storage.try_clone(layout),
+        _ => bail!("rnn-sequence: inputs on different devices"),
+    }
+}
+
+fn metal_copy(storage: &Storage, layout: &Layout) -> Result<MetalStorage> {
+    match storage {
+        Storage::Metal(storage) => storage.try_clone(layout),
+        _ => bail!("rnn-sequence: inputs on different devices"),
+    }
+}
+
+/// Makes a weight known to the autograd graph.
+struct Ticket {
+    index: usize,
+    exchange: Arc<Exchange>,
+}
+
+impl CustomOp2 for Ticket {
+    fn name(&self) -> &'static str {
+        "rnn-ticket"
+    }
+
+    fn cpu_fwd(
+        &self,
+        ticket: &CpuStorage,
+        layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        Ok((ticket.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn cuda_fwd(
+        &self,
+        ticket: &CudaStorage,
+        layout: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((ticket.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn metal_fwd(
+        &self,
+        ticket: &MetalStorage,
+        layout: &Layout,
+        _: &MetalStorage,
+        _: &Layout,
+    ) -> Result<(MetalStorage, Shape)> {
+        Ok((ticket.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let weight = self.exchange.lock().weight_gradients.get_mut(self.index).and_then(Option::take);
+        Ok((Some(gradient.clone()), weight))
+    }
+}
+
+/// The state after the last step, out of the outputs' node.
+struct FinalState(Arc<Exchange>);
+
+impl CustomOp1 for FinalState {
+    fn name(&self) -> &'static str {
+        "rnn-final-state"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        copied(self.0.lock().last.as_ref(), cpu_copy)
+    }
+
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        copied(self.0.lock().last.as_ref(), cuda_copy)
+    }
+
+    fn metal_fwd(&self, _: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
+        copied(self.0.lock().last.as_ref(), metal_copy)
+    }
+
+    fn bwd(&self, outputs: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        self.0.lock().last_gradient = Some(gradient.clone());
+        // The node's turn comes only if its outputs have a gradient.
+        outputs.zeros_like().map(Some)
+    }
+}
+
+/// The node.
+struct SequenceOp {
+    layer: Layer,
+    weights: CellWeights,
+    exchange: Arc<Exchange>,
+    /// What the forward pass keeps for the backward pass.
+    saved: Mutex<Option<Saved>>,
+}
+
+enum Saved {
+    F32(cpu::Saved<f32>),
+    F64(cpu::Saved<f64>),
+}
+
+impl SequenceOp {
+    fn saved(&self) -> MutexGuard<'_, Option<Saved>> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,31 +351,28 @@ impl CustomOp3 for SequenceOp {
         &self,
         xs: &CpuStorage,
         lx: &Layout,
-        weights: &CpuStorage,
-        lw: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
         state: &CpuStorage,
         ls: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (result, saved) = match (xs, weights, state) {
-            (CpuStorage::F32(x), CpuStorage::F32(w), CpuStorage::F32(s)) => {
-                let (y, saved) =
-                    cpu::forward(self, cpu::slice(x, lx)?, cpu::slice(w, lw)?, cpu::slice(s, ls)?);
-                (CpuStorage::F32(y), Saved::F32(saved))
+        let Sizes { batch, time, output, .. } = self.layer.sizes;
+        let (ys, last, saved) = match (xs, state) {
+            (CpuStorage::F32(_), CpuStorage::F32(_)) => {
+                let (xs, state) = (cpu::numbers(xs, lx)?, cpu::numbers(state, ls)?);
+                let (ys, last, saved) = cpu::forward(&self.layer, &self.weights, xs, state)?;
+                (CpuStorage::F32(ys), last, Saved::F32(saved))
             }
-            (CpuStorage::F64(x), CpuStorage::F64(w), CpuStorage::F64(s)) => {
-                let (y, saved) =
-                    cpu::forward(self, cpu::slice(x, lx)?, cpu::slice(w, lw)?, cpu::slice(s, ls)?);
-                (CpuStorage::F64(y), Saved::F64(saved))
+            (CpuStorage::F64(_), CpuStorage::F64(_)) => {
+                let (xs, state) = (cpu::numbers(xs, lx)?, cpu::numbers(state, ls)?);
+                let (ys, last, saved) = cpu::forward(&self.layer, &self.weights, xs, state)?;
+                (CpuStorage::F64(ys), last, Saved::F64(saved))
             }
-            _ => {
-                return self.result(|storage| match storage {
-                    Storage::Cpu(storage) => Ok(storage.clone()),
-                    _ => candle_core::bail!("rnn-sequence: inputs on different devices"),
-                });
-            }
+            _ => return copied(self.exchange.lock().result.as_ref(), cpu_copy),
         };
-        *self.saved.lock().expect("no panic holds the lock") = Some(saved);
-        Ok((result, Shape::from(self.result_size())))
+        self.exchange.lock().last = Some(last);
+        *self.saved() = Some(saved);
+        Ok((ys, (batch, time, output).into()))
     }
 
     fn cuda_fwd(
@@ -248,10 +384,7 @@ impl CustomOp3 for SequenceOp {
         _: &CudaStorage,
         _: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        self.result(|storage| match storage {
-            Storage::Cuda(storage) => storage.try_clone(&Layout::contiguous(self.result_size())),
-            _ => candle_core::bail!("rnn-sequence: inputs on different devices"),
-        })
+        copied(self.exchange.lock().result.as_ref(), cuda_copy)
     }
 
     fn metal_fwd(
@@ -263,26 +396,30 @@ impl CustomOp3 for SequenceOp {
         _: &MetalStorage,
         _: &Layout,
     ) -> Result<(MetalStorage, Shape)> {
-        self.result(|storage| match storage {
-            Storage::Metal(storage) => storage.try_clone(&Layout::contiguous(self.result_size())),
-            _ => candle_core::bail!("rnn-sequence: inputs on different devices"),
-        })
+        copied(self.exchange.lock().result.as_ref(), metal_copy)
     }
 
     fn bwd(
         &self,
         xs: &Tensor,
-        weights: &Tensor,
+        ticket: &Tensor,
         state: &Tensor,
         _: &Tensor,
-        gradient: &Tensor,
+        outputs: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let (dx, dw, ds) = match &*self.saved.lock().expect("no panic holds the lock") {
-            Some(Saved::F32(saved)) => cpu::backward(self, saved, weights, &gradient)?,
-            Some(Saved::F64(saved)) => cpu::backward(self, saved, weights, &gradient)?,
-            _ => stepwise::backward(self, &xs.detach(), &weights.detach(), &state.detach(), &gradient)?,
+        let (layer, weights) = (&self.layer, &self.weights);
+        let wanted =
+            Wanted { xs: xs.track_op(), weights: ticket.track_op(), state: state.track_op() };
+        let last = match self.exchange.lock().last_gradient.take() {
+            Some(gradient) => gradient,
+            None => state.zeros_like()?,
         };
-        Ok((Some(dx), Some(dw), Some(ds)))
+        let gradients = match &*self.saved() {
+            Some(Saved::F32(saved)) => cpu::backward(layer, weights, saved, xs, outputs, &last, wanted)?,
+            Some(Saved::F64(saved)) => cpu::backward(layer, weights, saved, xs, outputs, &last, wanted)?,
+            None => stepwise::backward(layer, weights, &xs.detach(), &state.detach(), outputs, &last)?,
+        };
+        self.exchange.lock().weight_gradients = gradients.weights.into_iter().map(Some).collect();
+        Ok((gradients.xs, Some(ticket.zeros_like()?), gradients.state))
     }
 }

@@ -1,89 +1,104 @@
 //! The Elman neuron of order K over all steps:
 //! `h_t = f(a_t)`, `a_t = W_xh x_t + b + Σ_{k=1..K} W_hh^(k) h_{t-k}`.
 
-use super::{Gradients, History, Real, Rows, Walk, column_sums, outer_sum, square_sum};
+use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
 use crate::cell::Activation;
+use crate::kernels::{Kernel, Lanes, Packed, Real, Rows, Vector, product};
 
-/// `gates` holds `W_xh x_t + b` and is used up; `initial` is `h_{1-K} … h_0`.
-pub(super) fn forward<R: Real>(
-    activation: Activation,
-    rows: Rows,
-    xs: Vec<R>,
-    gates: Vec<R>,
-    initial: Vec<Vec<R>>,
-    w_hh: &[R::Packed],
-) -> Walk<R> {
-    let width = gates.len() / rows.total();
-    let mut h = History::new(&rows, width, initial);
-    for s in 0..rows.steps() {
-        let at = rows.at(s);
-        let mut a = gates[at.start * width..at.end * width].to_vec();
-        for (k, w) in w_hh.iter().enumerate() {
-            let earlier = h.at(&rows, s as isize - 1 - k as isize, s);
-            R::product_packed(&mut a, earlier, rows.running[s], w);
+/// `gates` holds `W_xh x_t + b` and is used up.
+pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, activation: Activation, w_hh: &[Packed<R>]) {
+    let (walk, width) = (pass.walk, pass.h.width);
+    for s in 0..walk.steps() {
+        let a = &mut pass.gates[walk.at(s, width)];
+        for (w, lag) in w_hh.iter().zip(1..) {
+            product(a, Rows::new(pass.h.earlier_and_current(s, lag).0, width), w);
         }
-        match activation {
-            Activation::Tanh => R::tanh(&mut a),
-            Activation::Relu => a.iter_mut().for_each(|a| {
-                // A NaN must stay one: `a < 0`, not `a > 0`, decides.
-                if *a < R::zero() {
-                    *a = R::zero();
-                }
-            }),
-        }
-        h.previous_and_current(&rows, s).1.copy_from_slice(&a);
+        R::dispatch(Step { activation, a, h: pass.h.earlier_and_current(s, 1).1 });
     }
-    Walk { rows, xs, gates: Vec::new(), h, c: None, extra: Vec::new() }
+}
+
+struct Step<'a, R> {
+    activation: Activation,
+    a: &'a [R],
+    h: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Step<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        for j in l.pieces(self.h.len()) {
+            let a = l.load(&self.a[j.clone()]);
+            let h = match self.activation {
+                Activation::Tanh => a.tanh(),
+                Activation::Relu => a.relu(),
+            };
+            l.store(h, &mut self.h[j]);
+        }
+    }
 }
 
 /// `δ_t = f'(a_t) ⊙ ∂L/∂h_t`, and every `h_{t-k}` receives `W_hh^(k)ᵀ δ_t`.
-///
-/// `pending[j]` holds what the steps after the current one have sent to `h_{t-j}`; at first that
-/// is the gradient of the final state.
 pub(super) fn backward<R: Real>(
+    pass: BackwardWalk<R>,
     activation: Activation,
-    walk: &Walk<R>,
-    dys: Vec<R>,
-    mut pending: Vec<Vec<R>>,
-    w_hh: &[R::Packed],
-) -> Gradients<R> {
-    let rows = &walk.rows;
-    let width = walk.h.width;
-    let mut deltas = dys;
-    let mut squares = vec![0.; rows.steps()];
-    for s in (0..rows.steps()).rev() {
-        let at = rows.at(s);
-        let delta = &mut deltas[at.start * width..at.end * width];
-        delta.iter_mut().zip(&pending[0]).for_each(|(d, &p)| *d += p);
-        squares[s] = square_sum(delta);
-        let h = walk.h.at(rows, s as isize, s);
-        for (d, &h) in delta.iter_mut().zip(h) {
-            match activation {
-                Activation::Tanh => *d *= R::one() - h * h,
-                Activation::Relu if h > R::zero() => {}
-                Activation::Relu => *d = R::zero(),
-            }
-        }
-        let n = delta.len();
+    w_hh: &[Packed<R>],
+) -> Carried<R> {
+    let (walk, width) = (pass.walk, pass.h.width);
+    // pending[j] is what the steps after the current one have sent to h_{t-j}; at first that is
+    // the gradient of the final state.
+    let mut pending: Vec<_> = (0..w_hh.len()).map(|k| pass.last(k * width, width)).collect();
+    let mut carried = Carried::new(&pass, width);
+    for s in (0..walk.steps()).rev() {
+        let n = walk.running[s] * width;
+        add_outputs(&mut pending[0][..n], &pass, s);
+        square_sum(&pending[0][..n], s, &mut carried.squares);
+        let deltas = &mut pass.deltas[walk.at(s, width)];
+        let h = pass.h.at(s as isize, s);
+        R::dispatch(StepBack { activation, width, h, dh: &pending[0][..n], deltas, bias: &mut carried.bias });
+        // One step back: h_{t-k} is now the (k − 1)th before.
         for (k, w) in w_hh.iter().enumerate() {
-            let mut earlier = match pending.get(k + 1) {
-                Some(next) => next[..n].to_vec(),
-                None => vec![R::zero(); n],
-            };
-            R::product_packed(&mut earlier, delta, rows.running[s], w);
-            pending[k][..n].copy_from_slice(&earlier);
+            let (sent, later) = pending.split_at_mut(k + 1);
+            let sent = &mut sent[k][..n];
+            match later.first() {
+                Some(later) => sent.copy_from_slice(&later[..n]),
+                None => sent.fill(R::zero()),
+            }
+            product(sent, Rows::new(deltas, width), w);
         }
     }
-    let w_hh = (1..=w_hh.len()).map(|lag| outer_sum(&deltas, width, &walk.h.lagged(rows, lag), width));
-    let state = (0..rows.len())
-        .flat_map(|i| pending.iter().flat_map(move |p| p[i * width..][..width].iter().copied()))
-        .collect();
-    Gradients {
-        w_hh: w_hh.collect::<Vec<_>>().concat(),
-        b_hh: column_sums(&deltas, width),
-        w_hr: Vec::new(),
-        gates: deltas,
-        state,
-        squares,
+    carried.state = pending;
+    carried
+}
+
+struct StepBack<'a, R> {
+    activation: Activation,
+    width: usize,
+    h: &'a [R],
+    dh: &'a [R],
+    deltas: &'a mut [R],
+    bias: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for StepBack<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let one = l.splat(R::one());
+        let rows = self.h.chunks_exact(self.width).zip(self.dh.chunks_exact(self.width));
+        for ((h, dh), deltas) in rows.zip(self.deltas.chunks_exact_mut(self.width)) {
+            for j in l.pieces(self.width) {
+                let (h, d) = (l.load(&h[j.clone()]), l.load(&dh[j.clone()]));
+                let delta = match self.activation {
+                    Activation::Tanh => d * (one - h * h),
+                    Activation::Relu => d.where_positive(h),
+                };
+                l.store(delta, &mut deltas[j.clone()]);
+                let bias = &mut self.bias[j];
+                l.store(l.load(bias) + delta, bias);
+            }
+        }
     }
 }

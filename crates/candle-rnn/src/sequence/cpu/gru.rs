@@ -2,49 +2,63 @@
 //! `r, z = σ(·)`, `n = tanh(W_in x + b_in + r ⊙ m)` with `m = W_hn h' + b_hn`, and
 //! `h = (1 − z) ⊙ n + z ⊙ h'`, h' being the hidden state of the step before.
 
-use super::{Gradients, History, Real, Rows, Walk, column_sums, outer_sum, square_sum};
+use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Vector, product};
 
-/// `gates` holds `W_ih x_t + b_ih` and becomes `r, z, n`.
-pub(super) fn forward<R: Real>(
-    rows: Rows,
-    xs: Vec<R>,
-    mut gates: Vec<R>,
-    initial: Vec<R>,
-    b_hh: &[R],
-    w_hh: &R::Packed,
-) -> Walk<R> {
-    let hidden = b_hh.len() / 3;
-    let mut h = History::new(&rows, hidden, vec![initial]);
-    let mut extra = vec![R::zero(); rows.total() * hidden];
-    let mut recurrent = vec![R::zero(); rows.len() * 3 * hidden];
-    for s in 0..rows.steps() {
-        let (at, n) = (rows.at(s), rows.running[s]);
-        let recurrent = &mut recurrent[..n * 3 * hidden];
-        recurrent.chunks_mut(3 * hidden).for_each(|row| row.copy_from_slice(b_hh));
-        let (previous, current) = h.previous_and_current(&rows, s);
-        R::product_packed(recurrent, previous, n, w_hh);
+/// `gates` holds `W_ih x_t + b_ih` and becomes `r, z, n`; `extra` becomes `m`.
+pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, b_hh: &[R], w_hh: &Packed<R>) {
+    let (walk, hidden) = (pass.walk, pass.h.width);
+    let mut recurrent = Buffer::new(walk.len() * 3 * hidden);
+    for s in 0..walk.steps() {
+        let recurrent = &mut recurrent[..walk.running[s] * 3 * hidden];
+        recurrent.chunks_exact_mut(3 * hidden).for_each(|row| row.copy_from_slice(b_hh));
+        let (h_previous, h) = pass.h.earlier_and_current(s, 1);
+        product(recurrent, Rows::new(h_previous, hidden), w_hh);
+        let gates = &mut pass.gates[walk.at(s, 3 * hidden)];
+        let m = &mut pass.extra[walk.at(s, hidden)];
+        R::dispatch(Step { hidden, gates, recurrent, h_previous, m, h });
+    }
+}
 
-        let gates = gates[at.start * 3 * hidden..at.end * 3 * hidden].chunks_mut(3 * hidden);
-        let extra = extra[at.start * hidden..at.end * hidden].chunks_mut(hidden);
-        let states = previous.chunks(hidden).zip(current.chunks_mut(hidden));
-        for (((gates, extra), w), (previous, current)) in
-            gates.zip(extra).zip(recurrent.chunks(3 * hidden)).zip(states)
-        {
-            let (rz, n) = gates.split_at_mut(2 * hidden);
-            rz.iter_mut().zip(w).for_each(|(g, &w)| *g += w);
-            R::sigmoid(rz);
-            let (r, z) = rz.split_at(hidden);
-            extra.copy_from_slice(&w[2 * hidden..]);
-            for ((n, &r), &m) in n.iter_mut().zip(r).zip(&*extra) {
-                *n += r * m;
-            }
-            R::tanh(n);
-            for (((h, &n), &z), &p) in current.iter_mut().zip(&*n).zip(z).zip(previous) {
-                *h = n + z * (p - n);
+/// One time step of the running rows.
+struct Step<'a, R> {
+    hidden: usize,
+    gates: &'a mut [R],
+    /// `W_hh h' + b_hh`
+    recurrent: &'a [R],
+    h_previous: &'a [R],
+    m: &'a mut [R],
+    h: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Step<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let size = self.hidden;
+        let one = l.splat(R::one());
+        let gates = self.gates.chunks_exact_mut(3 * size).zip(self.recurrent.chunks_exact(3 * size));
+        for (row, (gates, recurrent)) in gates.enumerate() {
+            let row = row * size..(row + 1) * size;
+            let (gr, gates) = gates.split_at_mut(size);
+            let (gz, gn) = gates.split_at_mut(size);
+            let previous = &self.h_previous[row.clone()];
+            let (m_row, h_row) = (&mut self.m[row.clone()], &mut self.h[row]);
+            for j in l.pieces(size) {
+                let recurrent = |k: usize| l.load(&recurrent[k * size..][j.clone()]);
+                let r = (l.load(&gr[j.clone()]) + recurrent(0)).sigmoid();
+                let z = (l.load(&gz[j.clone()]) + recurrent(1)).sigmoid();
+                let m = recurrent(2);
+                let n = (l.load(&gn[j.clone()]) + r * m).tanh();
+                l.store(r, &mut gr[j.clone()]);
+                l.store(z, &mut gz[j.clone()]);
+                l.store(n, &mut gn[j.clone()]);
+                l.store(m, &mut m_row[j.clone()]);
+                l.store((one - z) * n + z * l.load(&previous[j.clone()]), &mut h_row[j]);
             }
         }
     }
-    Walk { rows, xs, gates, h, c: None, extra }
 }
 
 /// With `d = ∂L/∂h_t`, and `δ` for the gradient before a nonlinearity:
@@ -53,57 +67,80 @@ pub(super) fn forward<R: Real>(
 /// δn = d ⊙ (1 − z) ⊙ (1 − n²)      δz = d ⊙ (h' − n) ⊙ z (1 − z)      δr = δn ⊙ m ⊙ r (1 − r)
 /// ∂L/∂h' = d ⊙ z + W_hhᵀ [δr, δz, δn ⊙ r]
 /// ```
-pub(super) fn backward<R: Real>(
-    walk: &Walk<R>,
-    dys: Vec<R>,
-    mut dh: Vec<R>,
-    w_hh: &R::Packed,
-) -> Gradients<R> {
-    let rows = &walk.rows;
-    let hidden = walk.h.width;
-    let one = R::one();
-    let mut dinput = vec![R::zero(); walk.gates.len()];
-    let mut drecurrent = vec![R::zero(); walk.gates.len()];
-    let mut squares = vec![0.; rows.steps()];
-    for s in (0..rows.steps()).rev() {
-        let at = rows.at(s);
-        let wide = at.start * 3 * hidden..at.end * 3 * hidden;
-        let narrow = at.start * hidden..at.end * hidden;
-        let dh = &mut dh[..narrow.len()];
-        dh.iter_mut().zip(&dys[narrow.clone()]).for_each(|(d, &dy)| *d += dy);
-        squares[s] = square_sum(dh);
+///
+/// `deltas` become `δr, δz, δn` (of the input product) and `recurrent` `δr, δz, δn ⊙ r`; the sums
+/// for the biases are those of `δr, δz, δn, δn ⊙ r`.
+pub(super) fn backward<R: Real>(pass: BackwardWalk<R>, w_hh: &Packed<R>, recurrent: &mut [R]) -> Carried<R> {
+    let (walk, hidden) = (pass.walk, pass.h.width);
+    let mut dh = pass.last(0, hidden);
+    let mut carried = Carried::new(&pass, 4 * hidden);
+    for s in (0..walk.steps()).rev() {
+        let dh = &mut dh[..walk.running[s] * hidden];
+        add_outputs(dh, &pass, s);
+        square_sum(dh, s, &mut carried.squares);
+        let recurrent = &mut recurrent[walk.at(s, 3 * hidden)];
+        R::dispatch(StepBack {
+            hidden,
+            gates: &pass.gates[walk.at(s, 3 * hidden)],
+            m: &pass.extra[walk.at(s, hidden)],
+            h_previous: pass.h.at(s as isize - 1, s),
+            deltas: &mut pass.deltas[walk.at(s, 3 * hidden)],
+            recurrent,
+            dh,
+            bias: &mut carried.bias,
+        });
+        product(dh, Rows::new(recurrent, 3 * hidden), w_hh);
+    }
+    carried.state = vec![dh];
+    carried
+}
 
-        let gates = walk.gates[wide.clone()].chunks(3 * hidden);
-        let extra = walk.extra[narrow].chunks(hidden);
-        let previous = walk.h.at(rows, s as isize - 1, s).chunks(hidden);
-        let out =
-            dinput[wide.clone()].chunks_mut(3 * hidden).zip(drecurrent[wide.clone()].chunks_mut(3 * hidden));
-        for ((((gates, m), previous), dh), (di, dr)) in
-            gates.zip(extra).zip(previous).zip(dh.chunks_mut(hidden)).zip(out)
+struct StepBack<'a, R> {
+    hidden: usize,
+    gates: &'a [R],
+    m: &'a [R],
+    h_previous: &'a [R],
+    deltas: &'a mut [R],
+    recurrent: &'a mut [R],
+    /// `d` becomes `d ⊙ z`.
+    dh: &'a mut [R],
+    bias: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for StepBack<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let size = self.hidden;
+        let one = l.splat(R::one());
+        let deltas = self.deltas.chunks_exact_mut(3 * size).zip(self.recurrent.chunks_exact_mut(3 * size));
+        for (row, (gates, (deltas, recurrent))) in
+            self.gates.chunks_exact(3 * size).zip(deltas).enumerate()
         {
-            for j in 0..hidden {
-                let (r, z, n) = (gates[j], gates[hidden + j], gates[2 * hidden + j]);
-                let d = dh[j];
+            let row = row * size..(row + 1) * size;
+            let (m_row, previous) = (&self.m[row.clone()], &self.h_previous[row.clone()]);
+            let dh_row = &mut self.dh[row];
+            for j in l.pieces(size) {
+                let gate = |k: usize| l.load(&gates[k * size..][j.clone()]);
+                let (r, z, n) = (gate(0), gate(1), gate(2));
+                let d = l.load(&dh_row[j.clone()]);
                 let dn = d * (one - z) * (one - n * n);
-                let dz = d * (previous[j] - n) * z * (one - z);
-                let dreset = dn * m[j] * r * (one - r);
-                di[j] = dreset;
-                di[hidden + j] = dz;
-                di[2 * hidden + j] = dn;
-                dr[j] = dreset;
-                dr[hidden + j] = dz;
-                dr[2 * hidden + j] = dn * r;
-                dh[j] = d * z;
+                let dz = d * (l.load(&previous[j.clone()]) - n) * z * (one - z);
+                let dr = dn * l.load(&m_row[j.clone()]) * r * (one - r);
+                let dm = dn * r;
+                for (k, delta) in [dr, dz, dn].into_iter().enumerate() {
+                    l.store(delta, &mut deltas[k * size..][j.clone()]);
+                }
+                for (k, delta) in [dr, dz, dm].into_iter().enumerate() {
+                    l.store(delta, &mut recurrent[k * size..][j.clone()]);
+                }
+                for (k, delta) in [dr, dz, dn, dm].into_iter().enumerate() {
+                    let bias = &mut self.bias[k * size..][j.clone()];
+                    l.store(l.load(bias) + delta, bias);
+                }
+                l.store(d * z, &mut dh_row[j]);
             }
         }
-        R::product_packed(dh, &drecurrent[wide], rows.running[s], w_hh);
-    }
-    Gradients {
-        w_hh: outer_sum(&drecurrent, 3 * hidden, &walk.h.lagged(rows, 1), hidden),
-        b_hh: column_sums(&drecurrent, 3 * hidden),
-        w_hr: Vec::new(),
-        gates: dinput,
-        state: dh,
-        squares,
     }
 }

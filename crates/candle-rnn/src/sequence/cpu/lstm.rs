@@ -2,57 +2,72 @@
 //! `c = f ⊙ c' + i ⊙ g`, `h = o ⊙ tanh(c)` or, projected, `h = W_hr (o ⊙ tanh(c))`; c' is the
 //! cell state of the step before.
 
-use super::{Gradients, History, Real, Rows, Walk, column_sums, outer_sum, square_sum};
+use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Vector, product};
 
-/// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`.
-pub(super) fn forward<R: Real>(
-    rows: Rows,
-    xs: Vec<R>,
-    mut gates: Vec<R>,
-    initial_h: Vec<R>,
-    initial_c: Vec<R>,
-    w_hh: &R::Packed,
-    w_hr: Option<&R::Packed>,
-) -> Walk<R> {
-    let hidden = initial_c.len() / rows.len();
-    let output = initial_h.len() / rows.len();
-    let mut h = History::new(&rows, output, vec![initial_h]);
-    let mut c = History::new(&rows, hidden, vec![initial_c]);
-    let mut extra = vec![R::zero(); rows.total() * hidden];
-    let mut unprojected = vec![R::zero(); rows.len() * hidden];
-    for s in 0..rows.steps() {
-        let (at, running) = (rows.at(s), rows.running[s]);
-        let gates = &mut gates[at.start * 4 * hidden..at.end * 4 * hidden];
-        let (previous, h) = h.previous_and_current(&rows, s);
-        R::product_packed(gates, previous, running, w_hh);
-
-        let (c_previous, c) = c.previous_and_current(&rows, s);
-        let tanh_c = &mut extra[at.start * hidden..at.end * hidden];
-        let unprojected = &mut unprojected[..running * hidden];
-        let out = if w_hr.is_some() { &mut *unprojected } else { &mut *h };
-        let cells = c_previous.chunks(hidden).zip(c.chunks_mut(hidden));
-        let outs = tanh_c.chunks_mut(hidden).zip(out.chunks_mut(hidden));
-        for ((gates, (c_previous, c)), (tanh_c, out)) in gates.chunks_mut(4 * hidden).zip(cells).zip(outs) {
-            let (i_f, g_o) = gates.split_at_mut(2 * hidden);
-            let (g, o) = g_o.split_at_mut(hidden);
-            R::sigmoid(i_f);
-            R::tanh(g);
-            R::sigmoid(o);
-            let (i, f) = i_f.split_at(hidden);
-            for j in 0..hidden {
-                c[j] = f[j] * c_previous[j] + i[j] * g[j];
+/// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`; `extra` becomes `tanh(c)`.
+pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, w_hh: &Packed<R>, w_hr: Option<&Packed<R>>) {
+    let (walk, hidden, output) = (pass.walk, pass.c.width, pass.h.width);
+    let mut unprojected = Buffer::new(w_hr.map_or(0, |_| walk.len() * hidden));
+    for s in 0..walk.steps() {
+        let gates = &mut pass.gates[walk.at(s, 4 * hidden)];
+        let (h_previous, h) = pass.h.earlier_and_current(s, 1);
+        product(gates, Rows::new(h_previous, output), w_hh);
+        let (c_previous, c) = pass.c.earlier_and_current(s, 1);
+        let tanh_c = &mut pass.extra[walk.at(s, hidden)];
+        match w_hr {
+            None => R::dispatch(Step { hidden, gates, c_previous, c, tanh_c, h }),
+            Some(w_hr) => {
+                let unprojected = &mut unprojected[..walk.running[s] * hidden];
+                R::dispatch(Step { hidden, gates, c_previous, c, tanh_c, h: unprojected });
+                h.fill(R::zero());
+                product(h, Rows::new(unprojected, hidden), w_hr);
             }
-            tanh_c.copy_from_slice(c);
-            R::tanh(tanh_c);
-            for j in 0..hidden {
-                out[j] = o[j] * tanh_c[j];
-            }
-        }
-        if let Some(w_hr) = w_hr {
-            R::product_packed(h, unprojected, running, w_hr);
         }
     }
-    Walk { rows, xs, gates, h, c: Some(c), extra }
+}
+
+/// One time step of the running rows.
+struct Step<'a, R> {
+    hidden: usize,
+    gates: &'a mut [R],
+    c_previous: &'a [R],
+    c: &'a mut [R],
+    tanh_c: &'a mut [R],
+    h: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Step<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let n = self.hidden;
+        for (row, gates) in self.gates.chunks_exact_mut(4 * n).enumerate() {
+            let row = row * n..(row + 1) * n;
+            let (gi, gates) = gates.split_at_mut(n);
+            let (gf, gates) = gates.split_at_mut(n);
+            let (gg, go) = gates.split_at_mut(n);
+            let c_previous = &self.c_previous[row.clone()];
+            let (c_row, tanh_row) = (&mut self.c[row.clone()], &mut self.tanh_c[row.clone()]);
+            let h_row = &mut self.h[row];
+            for j in l.pieces(n) {
+                let i = l.load(&gi[j.clone()]).sigmoid();
+                let f = l.load(&gf[j.clone()]).sigmoid();
+                let g = l.load(&gg[j.clone()]).tanh();
+                let o = l.load(&go[j.clone()]).sigmoid();
+                let c = f * l.load(&c_previous[j.clone()]) + i * g;
+                let tanh_c = c.tanh();
+                l.store(i, &mut gi[j.clone()]);
+                l.store(f, &mut gf[j.clone()]);
+                l.store(g, &mut gg[j.clone()]);
+                l.store(o, &mut go[j.clone()]);
+                l.store(c, &mut c_row[j.clone()]);
+                l.store(tanh_c, &mut tanh_row[j.clone()]);
+                l.store(o * tanh_c, &mut h_row[j]);
+            }
+        }
+    }
 }
 
 /// With `d = ∂L/∂(o ⊙ tanh c)` and `e = ∂L/∂c_t`, `δ` for the gradient before a nonlinearity:
@@ -63,81 +78,89 @@ pub(super) fn forward<R: Real>(
 /// ∂L/∂c' = e ⊙ f                    ∂L/∂h' = W_hhᵀ [δi, δf, δg, δo]
 /// ```
 ///
-/// With a projection `d = W_hrᵀ ∂L/∂h_t`.
+/// With a projection `d = W_hrᵀ ∂L/∂h_t`, and `projected` keeps `∂L/∂h_t` of every step.
 pub(super) fn backward<R: Real>(
-    walk: &Walk<R>,
-    mut dys: Vec<R>,
-    mut dh: Vec<R>,
-    mut dc: Vec<R>,
-    w_hh: &R::Packed,
-    w_hr: Option<&R::Packed>,
-) -> Gradients<R> {
-    let rows = &walk.rows;
-    let output = walk.h.width;
-    let hidden = walk.extra.len() / rows.total();
-    let one = R::one();
-    let c = walk.c.as_ref().expect("the forward pass of an LSTM keeps its cell states");
-    let mut deltas = vec![R::zero(); walk.gates.len()];
-    let mut unprojected = vec![R::zero(); rows.len() * hidden];
-    let mut squares = vec![0.; rows.steps()];
-    for s in (0..rows.steps()).rev() {
-        let (at, running) = (rows.at(s), rows.running[s]);
-        let wide = at.start * 4 * hidden..at.end * 4 * hidden;
-        // dys becomes the whole ∂L/∂h_t: from the outputs and from the step after.
-        let dh_t = &mut dys[at.start * output..at.end * output];
-        dh_t.iter_mut().zip(&dh).for_each(|(d, &later)| *d += later);
-        squares[s] = square_sum(dh_t);
+    pass: BackwardWalk<R>,
+    w_hh: &Packed<R>,
+    w_hr: Option<&Packed<R>>,
+    projected: &mut [R],
+) -> Carried<R> {
+    let (walk, hidden, output) = (pass.walk, pass.c.width, pass.h.width);
+    let (mut dh, mut dc) = (pass.last(0, output), pass.last(output, hidden));
+    let mut carried = Carried::new(&pass, 4 * hidden);
+    let mut unprojected = Buffer::new(w_hr.map_or(0, |_| walk.len() * hidden));
+    for s in (0..walk.steps()).rev() {
+        let dh = &mut dh[..walk.running[s] * output];
+        add_outputs(dh, &pass, s);
+        square_sum(dh, s, &mut carried.squares);
         let d = match w_hr {
+            None => &*dh,
             Some(w_hr) => {
-                let d = &mut unprojected[..running * hidden];
+                projected[walk.at(s, output)].copy_from_slice(dh);
+                let d = &mut unprojected[..walk.running[s] * hidden];
                 d.fill(R::zero());
-                R::product_packed(d, dh_t, running, w_hr);
+                product(d, Rows::new(dh, output), w_hr);
                 &*d
             }
-            None => &*dh_t,
         };
-        let gates =
-            walk.gates[wide.clone()].chunks(4 * hidden).zip(deltas[wide.clone()].chunks_mut(4 * hidden));
-        let cells = c.at(rows, s as isize - 1, s).chunks(hidden).zip(dc.chunks_mut(hidden));
-        let outs = walk.extra[at.start * hidden..].chunks(hidden).zip(d.chunks(hidden));
-        for (((gates, delta), (c_previous, dc)), (tanh_c, d)) in gates.zip(cells).zip(outs) {
-            let (gi, rest) = gates.split_at(hidden);
-            let (gf, rest) = rest.split_at(hidden);
-            let (gg, go) = rest.split_at(hidden);
-            let (di, rest) = delta.split_at_mut(hidden);
-            let (df, rest) = rest.split_at_mut(hidden);
-            let (dg, d_o) = rest.split_at_mut(hidden);
-            for j in 0..hidden {
-                let (i, f, g, o) = (gi[j], gf[j], gg[j], go[j]);
-                let e = dc[j] + d[j] * o * (one - tanh_c[j] * tanh_c[j]);
-                di[j] = e * g * i * (one - i);
-                df[j] = e * c_previous[j] * f * (one - f);
-                dg[j] = e * i * (one - g * g);
-                d_o[j] = d[j] * tanh_c[j] * o * (one - o);
-                dc[j] = e * f;
+        let deltas = &mut pass.deltas[walk.at(s, 4 * hidden)];
+        R::dispatch(StepBack {
+            hidden,
+            gates: &pass.gates[walk.at(s, 4 * hidden)],
+            tanh_c: &pass.extra[walk.at(s, hidden)],
+            c_previous: pass.c.at(s as isize - 1, s),
+            d,
+            deltas,
+            dc: &mut dc,
+            bias: &mut carried.bias,
+        });
+        dh.fill(R::zero());
+        product(dh, Rows::new(deltas, 4 * hidden), w_hh);
+    }
+    carried.state = vec![dh, dc];
+    carried
+}
+
+struct StepBack<'a, R> {
+    hidden: usize,
+    gates: &'a [R],
+    tanh_c: &'a [R],
+    c_previous: &'a [R],
+    d: &'a [R],
+    deltas: &'a mut [R],
+    dc: &'a mut [R],
+    /// The sum of the deltas.
+    bias: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for StepBack<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let n = self.hidden;
+        let one = l.splat(R::one());
+        let gates = self.gates.chunks_exact(4 * n);
+        for (row, (gates, deltas)) in gates.zip(self.deltas.chunks_exact_mut(4 * n)).enumerate() {
+            let row = row * n..(row + 1) * n;
+            let (tanh_row, c_previous) = (&self.tanh_c[row.clone()], &self.c_previous[row.clone()]);
+            let (d_row, dc_row) = (&self.d[row.clone()], &mut self.dc[row]);
+            for j in l.pieces(n) {
+                let gate = |k: usize| l.load(&gates[k * n..][j.clone()]);
+                let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
+                let (d, tanh_c) = (l.load(&d_row[j.clone()]), l.load(&tanh_row[j.clone()]));
+                let e = l.load(&dc_row[j.clone()]) + d * o * (one - tanh_c * tanh_c);
+                let mut delta = |k: usize, delta: L::Vector| {
+                    l.store(delta, &mut deltas[k * n..][j.clone()]);
+                    let bias = &mut self.bias[k * n..][j.clone()];
+                    l.store(l.load(bias) + delta, bias);
+                };
+                delta(0, e * g * i * (one - i));
+                delta(1, e * l.load(&c_previous[j.clone()]) * f * (one - f));
+                delta(2, e * i * (one - g * g));
+                delta(3, d * tanh_c * o * (one - o));
+                l.store(e * f, &mut dc_row[j]);
             }
         }
-        let dh = &mut dh[..running * output];
-        dh.fill(R::zero());
-        R::product_packed(dh, &deltas[wide], running, w_hh);
-    }
-
-    let dw_hr = match w_hr {
-        None => Vec::new(),
-        Some(_) => {
-            let o = walk.gates.chunks(4 * hidden).map(|gates| &gates[3 * hidden..]);
-            let tanh_c = walk.extra.chunks(hidden);
-            let h: Vec<R> = o.zip(tanh_c).flat_map(|(o, c)| o.iter().zip(c).map(|(&o, &c)| o * c)).collect();
-            outer_sum(&dys, output, &h, hidden)
-        }
-    };
-    let state = dh.chunks(output).zip(dc.chunks(hidden)).flat_map(|(dh, dc)| dh.iter().chain(dc).copied());
-    Gradients {
-        w_hh: outer_sum(&deltas, 4 * hidden, &walk.h.lagged(rows, 1), output),
-        b_hh: column_sums(&deltas, 4 * hidden),
-        w_hr: dw_hr,
-        state: state.collect(),
-        gates: deltas,
-        squares,
     }
 }

@@ -1,395 +1,449 @@
 //! The CPU path: forward and hand-written backpropagation through time.
 //!
-//! The rows of the batch are dealt to the threads, and each thread walks all time steps of its
-//! rows alone: no barrier stands between two steps. Within a thread the rows are sorted from the
-//! longest to the shortest, so that the rows still running at a step are always the first ones,
-//! and only valid steps are stored, one step after the other (the layout of PyTorch's
-//! `PackedSequence`). Padding therefore costs nothing, and a backward direction is nothing but
-//! another order of reading: walked step `s` of a row of length `n` is time step `n − 1 − s`.
+//! Three stages each way, of which only the middle one is recurrent:
 //!
-//! The product of the input with `W_ih` is done for all steps at once before the walk, the
-//! gradients of the weights as one product over all steps after it.
+//! | | forward | backward |
+//! |---|---|---|
+//! | all steps at once | the input's share of the gates, `W_ih x_t + b` | |
+//! | walk | `W_hh h_{t-1}` and the nonlinearities, step by step | `δ_t` and `∂L/∂h_{t-1}`, step by step |
+//! | all steps at once | | `∂L/∂x = δ W_ih`, `∂L/∂W_ih = δᵀ x`, `∂L/∂W_hh = δᵀ h_{t-1}` |
+//!
+//! No barrier stands between two steps of a walk: each thread has rows of its own ([`plan`]).
 
-use candle_core::{Device, Layout, Result, Tensor};
+use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
 
-use super::SequenceOp;
-use crate::cell::Cell;
+use super::{Gradients, Layer, Sizes, Wanted};
+use crate::cell::{Cell, CellWeights};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, affine, product, transposed_product};
 
 mod elman;
 mod gru;
+mod history;
 mod lstm;
-mod real;
+mod plan;
 
-pub(super) use real::Real;
-use real::{Matrix, on_each, threads};
+use history::History;
+use plan::{Plan, Walk};
 
-/// The weights of a layer as slices of the flat tensor.
-struct Weights<'a, R> {
-    w_ih: &'a [R],
-    /// Lag 1 … K, each `[gates, output]`.
-    w_hh: &'a [R],
-    b_ih: &'a [R],
-    b_hh: &'a [R],
-    /// `[output, hidden]`, or empty.
-    w_hr: &'a [R],
-}
+/// Rows of a padded batch that one task copies or computes.
+const BLOCK: usize = 64;
 
-impl<'a, R> Weights<'a, R> {
-    fn new(op: &SequenceOp, flat: &'a [R]) -> Self {
-        let parts = op.sizes.weight_parts(op.cell);
-        let (w_ih, rest) = flat.split_at(parts[0]);
-        let (w_hh, rest) = rest.split_at(parts[1]);
-        let (b_ih, rest) = rest.split_at(parts[2]);
-        let (b_hh, w_hr) = rest.split_at(parts[3]);
-        Self { w_ih, w_hh, b_ih, b_hh, w_hr }
-    }
-}
-
-/// The rows of one thread and where their steps are stored.
-struct Rows {
-    /// Rows of the batch, longest first, with their lengths.
-    rows: Vec<(usize, usize)>,
-    /// How many rows run at each walked step; never grows.
-    running: Vec<usize>,
-    /// `offsets[s]`: where the rows of walked step `s` start; the last entry is the total.
-    offsets: Vec<usize>,
-}
-
-impl Rows {
-    /// Deals the rows of the batch, longest first, to at most `threads` threads.
-    ///
-    /// A walk of less than some million multiplications is not worth a thread.
-    fn deal(op: &SequenceOp, threads: usize) -> Vec<Self> {
-        const WORTH_A_THREAD: usize = 1 << 21;
-        let lengths = op.lengths.as_slice();
-        let sizes = op.sizes;
-        let work = op.lengths.total() * sizes.gates * (sizes.input + sizes.output * sizes.order);
-        let threads = threads.min(work / WORTH_A_THREAD);
-        let mut order: Vec<usize> = (0..lengths.len()).collect();
-        order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
-        let threads = threads.clamp(1, order.len());
-        (0..threads)
-            .map(|thread| {
-                let rows = order.iter().skip(thread).step_by(threads);
-                let rows: Vec<_> = rows.map(|&row| (row, lengths[row])).collect();
-                let running: Vec<usize> =
-                    (0..rows[0].1).map(|s| rows.partition_point(|&(_, length)| length > s)).collect();
-                let mut offsets = vec![0];
-                for n in &running {
-                    offsets.push(offsets[offsets.len() - 1] + n);
-                }
-                Self { rows, running, offsets }
-            })
-            .collect()
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn steps(&self) -> usize {
-        self.running.len()
-    }
-
-    /// Valid steps of all rows together.
-    fn total(&self) -> usize {
-        self.offsets[self.steps()]
-    }
-
-    /// The stored rows of walked step `s`.
-    fn at(&self, s: usize) -> std::ops::Range<usize> {
-        self.offsets[s]..self.offsets[s + 1]
-    }
-
-    /// Calls `f(stored row, row of batch · time + time step)` for every valid step.
-    fn each_step(&self, op: &SequenceOp, mut f: impl FnMut(usize, usize)) {
-        for s in 0..self.steps() {
-            for (i, &(row, length)) in self.rows[..self.running[s]].iter().enumerate() {
-                let t = if op.reverse { length - 1 - s } else { s };
-                f(self.offsets[s] + i, row * op.sizes.time + t);
-            }
-        }
-    }
-
-    /// `[batch, time, width]` to `[total, width]`, valid steps in the order they are walked.
-    fn gather<R: Real>(&self, op: &SequenceOp, padded: &[R], width: usize) -> Vec<R> {
-        let mut stored = vec![R::zero(); self.total() * width];
-        self.each_step(op, |to, from| {
-            stored[to * width..][..width].copy_from_slice(&padded[from * width..][..width]);
-        });
-        stored
-    }
-
-    /// One part of the state, `[rows, width]`, out of `[batch, state]` from column `from` on.
-    fn gather_state<R: Real>(&self, op: &SequenceOp, states: &[R], from: usize, width: usize) -> Vec<R> {
-        let parts = self.rows.iter();
-        parts.flat_map(|&(row, _)| states[row * op.sizes.state + from..][..width].iter().copied()).collect()
-    }
-}
-
-/// A sequence of vectors per row, stored as [`Rows`] does, with the `K` vectors from before the
-/// first step in front: `h_{1-K} … h_0, h_1, …, h_T`.
-struct History<R> {
-    data: Vec<R>,
-    width: usize,
-    /// Rows of one initial block.
-    rows: usize,
-    lead: usize,
-}
-
-impl<R: Real> History<R> {
-    /// `initial`: oldest first, each `[rows, width]`.
-    fn new(rows: &Rows, width: usize, initial: Vec<Vec<R>>) -> Self {
-        let lead = initial.len();
-        let mut data = initial.concat();
-        data.resize((lead * rows.len() + rows.total()) * width, R::zero());
-        Self { data, width, rows: rows.len(), lead }
-    }
-
-    fn start(&self, rows: &Rows, s: isize) -> usize {
-        let row = match s {
-            s if s < 0 => (self.lead as isize + s) as usize * self.rows,
-            s => self.lead * self.rows + rows.offsets[s as usize],
-        };
-        row * self.width
-    }
-
-    /// The vectors of walked step `s`; the initial ones are −1, −2, …, for the rows that
-    /// run at step `until`.
-    fn at(&self, rows: &Rows, s: isize, until: usize) -> &[R] {
-        &self.data[self.start(rows, s)..][..rows.running[until] * self.width]
-    }
-
-    /// The vectors of step `s − 1`, to read, and those of step `s`, to write.
-    fn previous_and_current(&mut self, rows: &Rows, s: usize) -> (&[R], &mut [R]) {
-        let (previous, current) = (self.start(rows, s as isize - 1), self.start(rows, s as isize));
-        let (before, after) = self.data.split_at_mut(current);
-        let n = rows.running[s] * self.width;
-        (&before[previous..][..n], &mut after[..n])
-    }
-
-    /// `[total, width]`: for every stored step the vector `lag` steps earlier.
-    fn lagged(&self, rows: &Rows, lag: usize) -> Vec<R> {
-        let mut lagged = Vec::with_capacity(rows.total() * self.width);
-        for s in 0..rows.steps() {
-            lagged.extend_from_slice(self.at(rows, s as isize - lag as isize, s));
-        }
-        lagged
-    }
-
-    /// The vector of stored row `i`'s walked step `s` (negative: initial).
-    fn vector(&self, rows: &Rows, i: usize, s: isize) -> &[R] {
-        &self.data[self.start(rows, s) + i * self.width..][..self.width]
-    }
-
-    /// `[total, width]`: all walked steps.
-    fn walked(&self) -> &[R] {
-        &self.data[self.lead * self.rows * self.width..]
-    }
-}
-
-/// What one thread keeps of the forward pass for the backward pass.
-struct Walk<R> {
-    rows: Rows,
-    /// `[total, input]`
-    xs: Vec<R>,
-    /// `[total, gates]`: the gates after their nonlinearities (Elman: unused).
-    gates: Vec<R>,
-    h: History<R>,
-    /// LSTM: the cell states.
-    c: Option<History<R>>,
+/// What the forward pass keeps for the backward pass.
+pub(super) struct Saved<R: Real> {
+    plan: Plan,
+    /// `[total, gates]`: the gates after their nonlinearities (Elman: none).
+    gates: Buffer<R>,
+    /// `h` of every step and of those before the first.
+    h: Buffer<R>,
+    /// LSTM: `c` of every step and of the one before the first.
+    c: Buffer<R>,
     /// `[total, hidden]`; LSTM: `tanh(c_t)`; GRU: `W_hn h_{t-1} + b_hn`.
-    extra: Vec<R>,
+    extra: Buffer<R>,
 }
 
-/// What the whole forward pass keeps.
-pub(super) struct Saved<R>(Vec<Walk<R>>);
-
-/// Gradients that one thread computes for its rows.
-struct Gradients<R> {
-    /// `[total, gates]`: of the input product `W_ih x_t + b_ih`.
-    gates: Vec<R>,
-    /// Flat, parts as in the flat weights.
-    w_hh: Vec<R>,
-    b_hh: Vec<R>,
-    w_hr: Vec<R>,
-    /// `[rows, state]`
-    state: Vec<R>,
-    /// Σ ‖∂L/∂h‖² of every walked step.
-    squares: Vec<f64>,
+/// How wide the parts of [`Saved`] are.
+#[derive(Clone, Copy)]
+struct Widths {
+    h: usize,
+    /// Steps before the first in `h`.
+    lead: usize,
+    c: usize,
+    extra: usize,
 }
 
-/// Whether the product of one row with `W_hh` is worth more than one thread.
-fn spread(op: &SequenceOp) -> bool {
-    op.sizes.gates * op.sizes.output >= 1 << 19
-}
-
-/// A contiguous tensor's elements.
-pub(super) fn slice<'a, R>(data: &'a [R], layout: &Layout) -> Result<&'a [R]> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&data[from..to]),
-        None => candle_core::bail!("rnn-sequence: an input is not contiguous"),
+impl Widths {
+    fn of(layer: &Layer) -> Self {
+        let Sizes { hidden, output, order, .. } = layer.sizes;
+        let (c, extra) = match layer.cell {
+            Cell::Elman { .. } => (0, 0),
+            Cell::Gru => (0, hidden),
+            Cell::Lstm { .. } => (hidden, hidden),
+        };
+        Self { h: output, lead: order, c, extra }
     }
 }
 
-/// The flat result (outputs, then states) and what the backward pass needs.
-pub(super) fn forward<R: Real>(op: &SequenceOp, xs: &[R], weights: &[R], state: &[R]) -> (Vec<R>, Saved<R>) {
-    let sizes = op.sizes;
-    let weights = Weights::new(op, weights);
-    let w_hh: Vec<_> = weights
-        .w_hh
-        .chunks(sizes.gates * sizes.output)
-        .map(|w| R::pack(Matrix::new(w, sizes.gates, sizes.output).transposed()))
-        .collect();
-    let w_hr = (!weights.w_hr.is_empty())
-        .then(|| R::pack(Matrix::new(weights.w_hr, sizes.output, sizes.hidden).transposed()));
-    // The GRU's reset gate stands between W_hn h + b_hn and the rest; elsewhere one bias will do.
-    let mut bias = weights.b_ih.to_vec();
-    if op.cell != Cell::Gru {
-        bias.iter_mut().zip(weights.b_hh).for_each(|(b, &b_hh)| *b += b_hh);
-    }
-    let walks = on_each(Rows::deal(op, threads()), spread(op), |rows| {
-        let x = rows.gather(op, xs, sizes.input);
-        let mut gates: Vec<R> = Vec::with_capacity(rows.total() * sizes.gates);
-        for _ in 0..rows.total() {
-            gates.extend_from_slice(&bias);
+/// A walk and its pieces of the buffers, forward.
+struct ForwardWalk<'a, R> {
+    walk: &'a Walk,
+    gates: &'a mut [R],
+    h: History<'a, &'a mut [R]>,
+    c: History<'a, &'a mut [R]>,
+    extra: &'a mut [R],
+}
+
+/// A walk and its pieces of the buffers, backward.
+struct BackwardWalk<'a, R> {
+    walk: &'a Walk,
+    gates: &'a [R],
+    h: History<'a, &'a [R]>,
+    c: History<'a, &'a [R]>,
+    extra: &'a [R],
+    /// `∂L/∂(W_ih x_t + b_ih)`, to be written.
+    deltas: &'a mut [R],
+    /// `∂L/∂y` of all rows, `[batch · time, output]`, and where each position is in it.
+    outputs: Rows<'a, R>,
+    /// `∂L/∂(final state)`, `[batch, state]`.
+    last: Rows<'a, R>,
+    /// Whether the norms ‖∂L/∂h_t‖ are asked for.
+    flow: bool,
+}
+
+impl<R: Real> BackwardWalk<'_, R> {
+    /// Columns `from..from + width` of the gradient of the final state, for the rows of the walk.
+    fn last(&self, from: usize, width: usize) -> Buffer<R> {
+        let mut part = Buffer::new(self.walk.len() * width);
+        for (to, &(row, _)) in part.chunks_exact_mut(width).zip(&self.walk.rows) {
+            to.copy_from_slice(&self.last.row(row)[from..from + width]);
         }
-        R::product(
-            &mut gates,
-            Matrix::new(&x, rows.total(), sizes.input),
-            Matrix::new(weights.w_ih, sizes.gates, sizes.input).transposed(),
-        );
-        let initial: Vec<_> =
-            (0..sizes.order).map(|k| rows.gather_state(op, state, k * sizes.output, sizes.output)).collect();
-        match op.cell {
-            Cell::Elman { activation, .. } => {
-                let oldest_first = initial.into_iter().rev().collect();
-                elman::forward(activation, rows, x, gates, oldest_first, &w_hh)
+        part
+    }
+}
+
+/// What a walk carries along on its way back.
+struct Carried<R: Real> {
+    /// At the end: the gradient of the initial state, its parts `[rows, width]`.
+    state: Vec<Buffer<R>>,
+    /// Sums of the deltas.
+    bias: Vec<R>,
+    /// Σ ‖∂L/∂h‖² of every step, if asked for.
+    squares: Option<Vec<f64>>,
+}
+
+impl<R: Real> Carried<R> {
+    fn new(pass: &BackwardWalk<R>, bias: usize) -> Self {
+        let squares = pass.flow.then(|| vec![0.; pass.walk.steps()]);
+        Self { state: Vec::new(), bias: vec![R::zero(); bias], squares }
+    }
+}
+
+/// The numbers of a contiguous tensor.
+pub(super) fn numbers<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [R]> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&R::cpu_storage_as_slice(storage)?[from..to]),
+        None => bail!("rnn-sequence: an input is not contiguous"),
+    }
+}
+
+/// `f` of the numbers of a tensor in main memory.
+fn with_numbers<R: Real, T>(tensor: &Tensor, f: impl FnOnce(&[R]) -> T) -> Result<T> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(f(numbers(storage, layout)?)),
+        _ => bail!("rnn-sequence: a weight is on another device than the input"),
+    }
+}
+
+fn tensor<R: Real>(numbers: Vec<R>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(numbers, shape.into(), &Device::Cpu)
+}
+
+/// `f` of every walk, each on a thread of its own.
+fn on_each<T: Send, S: Send>(mut walks: Vec<T>, f: impl Fn(T) -> S + Sync + Send) -> Vec<S> {
+    match walks.len() {
+        1 => walks.drain(..).map(f).collect(),
+        _ => walks.into_par_iter().with_max_len(1).map(f).collect(),
+    }
+}
+
+/// Outputs `[batch, time, output]`, the final state `[batch, state]`, and what the backward pass
+/// needs.
+pub(super) fn forward<R: Real>(
+    layer: &Layer,
+    weights: &CellWeights,
+    xs: &[R],
+    state: &[R],
+) -> Result<(Vec<R>, Tensor, Saved<R>)> {
+    let sizes = layer.sizes;
+    let widths = Widths::of(layer);
+    let plan = Plan::new(layer);
+    let pack = |w: &Tensor, width| with_numbers(w, |w| Packed::columns(Rows::new(w, width)));
+
+    let mut gates = Buffer::new(plan.total() * sizes.gates);
+    let b_hh: Vec<R> = with_numbers(&weights.b_hh, <[R]>::to_vec)?;
+    let mut bias: Vec<R> = with_numbers(&weights.b_ih, <[R]>::to_vec)?;
+    // The GRU's reset gate stands between W_hn h + b_hn and the rest; elsewhere one bias will do.
+    if layer.cell != Cell::Gru {
+        bias.iter_mut().zip(&b_hh).for_each(|(b, &b_hh)| *b += b_hh);
+    }
+    let inputs = Rows::in_order(xs, sizes.input, &plan.sources);
+    affine(&mut gates, inputs, &pack(&weights.w_ih, sizes.input)?, Some(&bias));
+
+    let history = |lead: usize| plan.walks.iter().map(|walk| walk.history(lead)).sum::<usize>();
+    let mut h = Buffer::new(history(widths.lead) * widths.h);
+    let mut c = Buffer::new(history(1) * widths.c);
+    let mut extra = Buffer::new(plan.total() * widths.extra);
+    let pieces = plan.split(&mut gates, sizes.gates).into_iter().zip(plan.split(&mut extra, widths.extra));
+    let histories = plan.split_history(&mut h, widths.h, widths.lead).into_iter();
+    let histories = histories.zip(plan.split_history(&mut c, widths.c, 1));
+    let walks = plan.walks.iter().zip(pieces).zip(histories).map(|((walk, (gates, extra)), (h, c))| {
+        let h = History { walk, data: h, width: widths.h, lead: widths.lead };
+        let c = History { walk, data: c, width: widths.c, lead: 1 };
+        let mut pass = ForwardWalk { walk, gates, h, c, extra };
+        for (i, &(row, _)) in walk.rows.iter().enumerate() {
+            let (earlier, c) = state[row * sizes.state..][..sizes.state].split_at(widths.lead * widths.h);
+            for (step, earlier) in earlier.chunks_exact(widths.h).enumerate() {
+                pass.h.set_initial(step, i, earlier);
             }
-            Cell::Gru => gru::forward(rows, x, gates, initial.concat(), weights.b_hh, &w_hh[0]),
-            Cell::Lstm { .. } => {
-                let c = rows.gather_state(op, state, sizes.output, sizes.hidden);
-                lstm::forward(rows, x, gates, initial.concat(), c, &w_hh[0], w_hr.as_ref())
+            pass.c.set_initial(0, i, c);
+        }
+        pass
+    });
+    let w_hh = weights.w_hh.iter().map(|w| pack(w, sizes.output)).collect::<Result<Vec<_>>>()?;
+    let w_hr = weights.w_hr.as_ref().map(|w| pack(w, sizes.hidden)).transpose()?;
+    on_each(walks.collect(), |pass| match layer.cell {
+        Cell::Elman { activation, .. } => elman::forward(pass, activation, &w_hh),
+        Cell::Gru => gru::forward(pass, &b_hh, &w_hh[0]),
+        Cell::Lstm { .. } => lstm::forward(pass, &w_hh[0], w_hr.as_ref()),
+    });
+    if let Cell::Elman { .. } = layer.cell {
+        gates = Buffer::new(0);
+    }
+    let saved = Saved { plan, gates, h, c, extra };
+    let last = tensor(final_state(layer, &saved), (sizes.batch, sizes.state))?;
+    Ok((outputs(layer, &saved), last, saved))
+}
+
+/// `[batch, time, output]`, zero on padding.
+fn outputs<R: Real>(layer: &Layer, saved: &Saved<R>) -> Vec<R> {
+    let Sizes { batch, time, output, order, .. } = layer.sizes;
+    let stored = saved.plan.lagged(order, 0);
+    let mut ys = vec![R::zero(); batch * time * output];
+    let blocks = ys.par_chunks_mut(BLOCK * output).zip(saved.plan.positions.par_chunks(BLOCK));
+    blocks.with_min_len(4).for_each(|(ys, positions)| {
+        for (y, position) in ys.chunks_exact_mut(output).zip(positions) {
+            if let Some(position) = *position {
+                y.copy_from_slice(&saved.h[stored[position] * output..][..output]);
             }
         }
     });
+    ys
+}
 
-    let mut result = vec![R::zero(); op.result_size()];
-    let (ys, states) = result.split_at_mut(sizes.batch * sizes.time * sizes.output);
-    for walk in &walks {
-        let width = sizes.output;
-        let h = walk.h.walked();
-        walk.rows.each_step(op, |from, to| {
-            ys[to * width..][..width].copy_from_slice(&h[from * width..][..width]);
-        });
-        for (i, &(row, length)) in walk.rows.rows.iter().enumerate() {
+/// `[batch, state]`: the state after each row's last step.
+fn final_state<R: Real>(layer: &Layer, saved: &Saved<R>) -> Vec<R> {
+    let sizes = layer.sizes;
+    let mut states = vec![R::zero(); sizes.batch * sizes.state];
+    for (walk, h, c) in histories(layer, saved) {
+        for (i, &(row, length)) in walk.rows.iter().enumerate() {
             let last = length as isize - 1;
             let state = &mut states[row * sizes.state..][..sizes.state];
-            for (k, part) in state[..sizes.order * width].chunks_mut(width).enumerate() {
-                part.copy_from_slice(walk.h.vector(&walk.rows, i, last - k as isize));
+            let (earlier, c_last) = state.split_at_mut(sizes.order * sizes.output);
+            for (k, part) in earlier.chunks_exact_mut(sizes.output).enumerate() {
+                part.copy_from_slice(h.vector(last - k as isize, i));
             }
-            if let Some(c) = &walk.c {
-                state[width..].copy_from_slice(c.vector(&walk.rows, i, last));
-            }
+            c_last.copy_from_slice(c.vector(last, i));
         }
     }
-    (result, Saved(walks))
+    states
 }
 
-/// Gradients of the input, the flat weights and the initial state.
+/// Every walk with its histories.
+#[expect(clippy::type_complexity, reason = "a walk, its h and its c")]
+fn histories<'a, R: Real>(
+    layer: &Layer,
+    saved: &'a Saved<R>,
+) -> Vec<(&'a Walk, History<'a, &'a [R]>, History<'a, &'a [R]>)> {
+    let widths = Widths::of(layer);
+    let (mut h, mut c) = (&saved.h[..], &saved.c[..]);
+    let mut piece = |walk: &'a Walk| {
+        let (h_piece, c_piece);
+        (h_piece, h) = h.split_at(walk.history(widths.lead) * widths.h);
+        (c_piece, c) = c.split_at(walk.history(1) * widths.c);
+        let h = History { walk, data: h_piece, width: widths.h, lead: widths.lead };
+        (walk, h, History { walk, data: c_piece, width: widths.c, lead: 1 })
+    };
+    saved.plan.walks.iter().map(&mut piece).collect()
+}
+
+/// Gradients of what is `wanted`, from those of the outputs (`[batch, time, output]`) and of the
+/// final state.
 pub(super) fn backward<R: Real>(
-    op: &SequenceOp,
+    layer: &Layer,
+    weights: &CellWeights,
     saved: &Saved<R>,
-    weights: &Tensor,
-    gradient: &Tensor,
-) -> Result<(Tensor, Tensor, Tensor)> {
-    let sizes = op.sizes;
-    let (weights_storage, weights_layout) = weights.storage_and_layout();
-    let (gradient_storage, gradient_layout) = gradient.storage_and_layout();
-    let flat = slice(R::of_storage(&weights_storage)?, weights_layout)?;
-    let weights = Weights::new(op, flat);
-    let gradient = slice(R::of_storage(&gradient_storage)?, gradient_layout)?;
-    let (dys, dstates) = gradient.split_at(sizes.batch * sizes.time * sizes.output);
+    xs: &Tensor,
+    outputs: &Tensor,
+    last: &Tensor,
+    wanted: Wanted,
+) -> Result<Gradients> {
+    let sizes = layer.sizes;
+    let plan = &saved.plan;
+    let pack = |w: &Tensor, width| with_numbers(w, |w| Packed::rows(Rows::new(w, width)));
+    let w_hh = weights.w_hh.iter().map(|w| pack(w, sizes.output)).collect::<Result<Vec<_>>>()?;
+    let w_hr = weights.w_hr.as_ref().map(|w| pack(w, sizes.hidden)).transpose()?;
 
-    let w_hh: Vec<_> = weights
-        .w_hh
-        .chunks(sizes.gates * sizes.output)
-        .map(|w| R::pack(Matrix::new(w, sizes.gates, sizes.output)))
-        .collect();
-    let w_hr =
-        (!weights.w_hr.is_empty()).then(|| R::pack(Matrix::new(weights.w_hr, sizes.output, sizes.hidden)));
-    let parts = on_each(saved.0.iter().collect(), spread(op), |walk: &Walk<R>| {
-        let rows = &walk.rows;
-        let dys = rows.gather(op, dys, sizes.output);
-        let dstate = |from, width| rows.gather_state(op, dstates, from, width);
-        let gradients = match op.cell {
-            Cell::Elman { activation, order } => {
-                let pending = (0..order).map(|k| dstate(k * sizes.output, sizes.output)).collect();
-                elman::backward(activation, walk, dys, pending, &w_hh)
-            }
-            Cell::Gru => gru::backward(walk, dys, dstate(0, sizes.output), &w_hh[0]),
-            Cell::Lstm { .. } => {
-                let dc = dstate(sizes.output, sizes.hidden);
-                lstm::backward(walk, dys, dstate(0, sizes.output), dc, &w_hh[0], w_hr.as_ref())
-            }
-        };
-        // dX = dG W_ih and dW_ih = dGᵀ X, over all steps at once.
-        let dgates = Matrix::new(&gradients.gates, rows.total(), sizes.gates);
-        let mut dx = vec![R::zero(); rows.total() * sizes.input];
-        R::product(&mut dx, dgates, Matrix::new(weights.w_ih, sizes.gates, sizes.input));
-        let mut dw_ih = vec![R::zero(); weights.w_ih.len()];
-        R::product(&mut dw_ih, dgates.transposed(), Matrix::new(&walk.xs, rows.total(), sizes.input));
-        let db_ih = column_sums(&gradients.gates, sizes.gates);
-        let dw = [dw_ih, gradients.w_hh, db_ih, gradients.b_hh, gradients.w_hr].concat();
-        (dx, dw, gradients.state, gradients.squares)
-    });
-
-    let mut dxs = vec![R::zero(); sizes.batch * sizes.time * sizes.input];
-    let mut dweights = vec![R::zero(); flat.len()];
-    let mut dstate = vec![R::zero(); sizes.batch * sizes.state];
-    let mut squares = vec![0.; sizes.time];
-    for (walk, (dx, dw, ds, part)) in saved.0.iter().zip(parts) {
-        let width = sizes.input;
-        walk.rows.each_step(op, |from, to| {
-            dxs[to * width..][..width].copy_from_slice(&dx[from * width..][..width]);
+    let mut deltas = Buffer::new(plan.total() * sizes.gates);
+    // GRU: ∂L/∂(W_hh h + b_hh), which for the new gate differs from that of the input's share;
+    // projected LSTM: ∂L/∂h of every step.
+    let beside = match layer.cell {
+        Cell::Gru => sizes.gates,
+        Cell::Lstm { projection: Some(_) } => sizes.output,
+        _ => 0,
+    };
+    let mut second = Buffer::new(plan.total() * beside);
+    let widths = Widths::of(layer);
+    let kept_gates = saved.gates.len() / plan.total();
+    let mut walk_back = |outputs: &[R], last: &[R]| {
+        let pieces = plan.split(&mut deltas, sizes.gates).into_iter().zip(plan.split(&mut second, beside));
+        let walks = histories(layer, saved).into_iter().zip(pieces).map(|((walk, h, c), (deltas, second))| {
+            let pass = BackwardWalk {
+                walk,
+                gates: &saved.gates[walk.within(kept_gates)],
+                h,
+                c,
+                extra: &saved.extra[walk.within(widths.extra)],
+                deltas,
+                outputs: Rows::in_order(outputs, sizes.output, &plan.sources),
+                last: Rows::new(last, sizes.state),
+                flow: layer.flow.is_some(),
+            };
+            (pass, second)
         });
-        for (&(row, _), ds) in walk.rows.rows.iter().zip(ds.chunks(sizes.state)) {
-            dstate[row * sizes.state..][..sizes.state].copy_from_slice(ds);
+        on_each(walks.collect(), |(pass, second)| match layer.cell {
+            Cell::Elman { activation, .. } => elman::backward(pass, activation, &w_hh),
+            Cell::Gru => gru::backward(pass, &w_hh[0], second),
+            Cell::Lstm { .. } => lstm::backward(pass, &w_hh[0], w_hr.as_ref(), second),
+        })
+    };
+    let carried = with_numbers(outputs, |outputs| with_numbers(last, |last| walk_back(outputs, last)))??;
+
+    layer.record_flow(carried.iter().filter_map(|walk| walk.squares.as_deref()));
+    let xs_gradient = match wanted.xs {
+        true => Some(input_gradient(layer, plan, &deltas, &pack(&weights.w_ih, sizes.input)?)?),
+        false => None,
+    };
+    let weights = match wanted.weights {
+        true => weight_gradients(layer, saved, xs, &deltas, &second, &carried)?,
+        false => Vec::new(),
+    };
+    let state = match wanted.state {
+        true => Some(state_gradient(layer, plan, &carried)?),
+        false => None,
+    };
+    Ok(Gradients { xs: xs_gradient, weights, state })
+}
+
+/// `∂L/∂x = δ W_ih`, zero on padding.
+fn input_gradient<R: Real>(layer: &Layer, plan: &Plan, deltas: &[R], w_ih: &Packed<R>) -> Result<Tensor> {
+    let Sizes { batch, time, input, gates, .. } = layer.sizes;
+    let mut dxs = vec![R::zero(); batch * time * input];
+    let blocks = dxs.par_chunks_mut(BLOCK * input).zip(plan.positions.par_chunks(BLOCK));
+    // What is too small to share stays in one piece.
+    let least = ((1 << 20) / (BLOCK * input * gates)).max(1);
+    blocks.with_min_len(least).for_each(|(mut dxs, positions)| {
+        for run in positions.chunk_by(|a, b| a.is_some() == b.is_some()) {
+            let dx = dxs.split_off_mut(..run.len() * input).expect("as many rows as positions");
+            let order: Vec<usize> = run.iter().copied().flatten().collect();
+            if !order.is_empty() {
+                product(dx, Rows::in_order(deltas, gates, &order), w_ih);
+            }
         }
-        dweights.iter_mut().zip(dw).for_each(|(sum, dw)| *sum += dw);
-        squares.iter_mut().zip(part).for_each(|(sum, square)| *sum += square);
-    }
-    let scale = op.weight_scale();
-    if scale != 1. {
-        dweights.iter_mut().for_each(|dw| *dw *= R::from_f64(scale));
-    }
-    op.record_flow(squares);
-    Ok((
-        Tensor::from_vec(dxs, (sizes.batch, sizes.time, sizes.input), &Device::Cpu)?,
-        Tensor::from_vec(dweights, flat.len(), &Device::Cpu)?,
-        Tensor::from_vec(dstate, (sizes.batch, sizes.state), &Device::Cpu)?,
-    ))
+    });
+    tensor(dxs, (batch, time, input))
 }
 
-/// Sums of the columns of `[rows, width]`.
-fn column_sums<R: Real>(data: &[R], width: usize) -> Vec<R> {
-    let mut sums = vec![R::zero(); width];
-    for row in data.chunks(width) {
-        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+/// Gradients in the order of [`CellWeights::tensors`].
+fn weight_gradients<R: Real>(
+    layer: &Layer,
+    saved: &Saved<R>,
+    xs: &Tensor,
+    deltas: &[R],
+    second: &[R],
+    carried: &[Carried<R>],
+) -> Result<Vec<Tensor>> {
+    let Sizes { input, gates, hidden, output, order, .. } = layer.sizes;
+    let plan = &saved.plan;
+    let scale = layer.weight_scale();
+    let scaled = |mut numbers: Vec<R>, shape: Shape| {
+        if scale != 1. {
+            numbers.iter_mut().for_each(|x| *x *= R::from_f64(scale));
+        }
+        tensor(numbers, shape)
+    };
+    let inputs = with_numbers(xs, |xs| Packed::rows(Rows::in_order(xs, input, &plan.sources)))?;
+    let mut tensors = vec![scaled(transposed_product(Rows::new(deltas, gates), &inputs), (gates, input).into())?];
+
+    let recurrent = if layer.cell == Cell::Gru { second } else { deltas };
+    for lag in 1..=order {
+        let earlier = Packed::rows(Rows::in_order(&saved.h, output, &plan.lagged(order, lag)));
+        let dw = transposed_product(Rows::new(recurrent, gates), &earlier);
+        tensors.push(scaled(dw, (gates, output).into())?);
     }
-    sums
+
+    let mut bias = carried[0].bias.clone();
+    for walk in &carried[1..] {
+        bias.iter_mut().zip(&walk.bias).for_each(|(sum, &b)| *sum += b);
+    }
+    tensors.push(scaled(bias[..gates].to_vec(), gates.into())?);
+    if layer.cell == Cell::Gru {
+        // δr, δz are the same on both sides; behind δn stands δn ⊙ r.
+        bias.drain(2 * hidden..3 * hidden);
+    }
+    tensors.push(scaled(bias, gates.into())?);
+
+    if let Cell::Lstm { projection: Some(_) } = layer.cell {
+        let mut unprojected = Buffer::new(plan.total() * hidden);
+        let o_and_tanh_c = saved.gates.chunks_exact(4 * hidden).zip(saved.extra.chunks_exact(hidden));
+        for (h, (gates, tanh_c)) in unprojected.chunks_exact_mut(hidden).zip(o_and_tanh_c) {
+            for ((h, &o), &tanh_c) in h.iter_mut().zip(&gates[3 * hidden..]).zip(tanh_c) {
+                *h = o * tanh_c;
+            }
+        }
+        let unprojected = Packed::rows(Rows::new(&unprojected, hidden));
+        let dw = transposed_product(Rows::new(second, output), &unprojected);
+        tensors.push(scaled(dw, (output, hidden).into())?);
+    }
+    Ok(tensors)
 }
 
-/// Σ x²
-fn square_sum<R: Real>(data: &[R]) -> f64 {
-    data.iter().map(|x| x.to_f64() * x.to_f64()).sum()
+/// `∂L/∂(initial state)`, `[batch, state]`.
+fn state_gradient<R: Real>(layer: &Layer, plan: &Plan, carried: &[Carried<R>]) -> Result<Tensor> {
+    let Sizes { batch, state, .. } = layer.sizes;
+    let mut dstate = vec![R::zero(); batch * state];
+    for (walk, carried) in plan.walks.iter().zip(carried) {
+        for (i, &(row, _)) in walk.rows.iter().enumerate() {
+            let mut to = &mut dstate[row * state..][..state];
+            for part in &carried.state {
+                let width = part.len() / walk.len();
+                let piece = to.split_off_mut(..width).expect("the parts make up the state");
+                piece.copy_from_slice(&part[i * width..][..width]);
+            }
+        }
+    }
+    tensor(dstate, (batch, state))
 }
 
-/// `dWᵀ`-like product of the walk: `dG [total, gates]` with a history `[total, width]`, flat
-/// `[gates, width]`.
-fn outer_sum<R: Real>(dgates: &[R], gates: usize, history: &[R], width: usize) -> Vec<R> {
-    let total = dgates.len() / gates;
-    let mut dw = vec![R::zero(); gates * width];
-    R::product(&mut dw, Matrix::new(dgates, total, gates).transposed(), Matrix::new(history, total, width));
-    dw
+/// `∂L/∂h_t`, so far from the step after, plus what comes from the outputs of step `s`.
+fn add_outputs<R: Real>(dh: &mut [R], pass: &BackwardWalk<R>, s: usize) {
+    R::dispatch(AddRows { sum: dh, rows: pass.outputs.slice(pass.walk.positions(s)) });
+}
+
+struct AddRows<'a, R> {
+    sum: &'a mut [R],
+    rows: Rows<'a, R>,
+}
+
+impl<R: Real> Kernel<R> for AddRows<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        for (i, sum) in self.sum.chunks_exact_mut(self.rows.width()).enumerate() {
+            let row = self.rows.row(i);
+            for j in l.pieces(row.len()) {
+                let x = l.load(&sum[j.clone()]) + l.load(&row[j.clone()]);
+                l.store(x, &mut sum[j]);
+            }
+        }
+    }
+}
+
+/// Notes Σ x² as step `s` of `squares`, if they are asked for.
+fn square_sum<R: Real>(xs: &[R], s: usize, squares: &mut Option<Vec<f64>>) {
+    if let Some(squares) = squares {
+        squares[s] = xs.iter().map(|x| x.to_f64() * x.to_f64()).sum();
+    }
 }

@@ -1,0 +1,96 @@
+//! Memory that is used again: a fresh page costs the system more time than the arithmetic on it.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+use super::Real;
+
+/// Buffers at rest. More than this many are not kept.
+const KEPT: usize = 24;
+
+/// Where the memory of [`Buffer`]s waits for its next use.
+pub(crate) struct Pool<R>(Mutex<Vec<Vec<R>>>);
+
+impl<R> Pool<R> {
+    pub const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Vec<Vec<R>>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Numbers of unspecified value to be written over, at the start of a cache line. The memory
+/// goes back to a pool when the buffer is dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer<R: Real> {
+    memory: Vec<R>,
+    start: usize,
+    len: usize,
+}
+
+/// A cache line, which is also the widest vector.
+const ALIGNMENT: usize = 64;
+
+impl<R: Real> Buffer<R> {
+    /// `len` numbers with whatever values an earlier use has left.
+    pub fn new(len: usize) -> Self {
+        let needed = len + ALIGNMENT / size_of::<R>();
+        // The smallest that will do, unless it would waste more than it holds.
+        let mut memory = R::pool().with(|free| {
+            let fitting = (0..free.len()).filter(|&i| (needed..=2 * needed).contains(&free[i].len()));
+            fitting.min_by_key(|&i| free[i].len()).map(|i| free.remove(i)).unwrap_or_default()
+        });
+        if memory.is_empty() {
+            memory = vec![R::zero(); needed];
+        }
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(needed - len);
+        Self { memory, start, len }
+    }
+}
+
+impl<R: Real> Drop for Buffer<R> {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        // The oldest goes first: sizes that are no longer asked for do not stay for ever.
+        let discarded = R::pool().with(|free| {
+            free.push(memory);
+            (free.len() > KEPT).then(|| free.remove(0))
+        });
+        drop(discarded);
+    }
+}
+
+impl<R: Real> Deref for Buffer<R> {
+    type Target = [R];
+
+    fn deref(&self) -> &[R] {
+        &self.memory[self.start..][..self.len]
+    }
+}
+
+impl<R: Real> DerefMut for Buffer<R> {
+    fn deref_mut(&mut self) -> &mut [R] {
+        &mut self.memory[self.start..][..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_aligned_and_its_memory_comes_back() {
+        // A size that no other test of this process uses.
+        let len = 123_457;
+        let first = Buffer::<f64>::new(len);
+        assert_eq!((first.len(), first.as_ptr().align_offset(ALIGNMENT)), (len, 0));
+        // Tests beside this one may have pushed it out of the pool, but not every time.
+        let reused = (0..50).any(|_| {
+            let address = Buffer::<f64>::new(len).as_ptr();
+            Buffer::<f64>::new(len).as_ptr() == address
+        });
+        assert!(reused);
+    }
+}

@@ -1,0 +1,346 @@
+//! Vectors of numbers, so that a formula is written once and runs on whatever the processor has.
+
+use std::ops::{Add, Mul, Range, Sub};
+
+use candle_core::WithDType;
+use rten_simd::ops::{BitOps, NumOps};
+use rten_simd::{Isa, SimdOp, SimdUnaryOp};
+use rten_vecmath::{Sigmoid, Tanh};
+
+use super::buffer::Pool;
+
+/// Numbers side by side; arithmetic is element by element.
+pub(crate) trait Vector: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+    /// `self · b + c`, rounded once where the processor can.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `1 / (1 + e^{−x})`
+    fn sigmoid(self) -> Self;
+    /// `tanh(x)`
+    fn tanh(self) -> Self;
+    /// `max(x, 0)`; NaN stays NaN.
+    fn relu(self) -> Self;
+    /// This where `x` is above zero, and zero where it is not.
+    fn where_positive(self, x: Self) -> Self;
+}
+
+/// An instruction set: how vectors are made of numbers in memory.
+pub(crate) trait Lanes: Copy {
+    type Real: Real;
+    type Vector: Vector;
+
+    /// Numbers in a vector.
+    fn width(self) -> usize;
+    /// The same number everywhere.
+    fn splat(self, x: Self::Real) -> Self::Vector;
+    /// The first numbers of `xs`; what is missing is zero.
+    fn load(self, xs: &[Self::Real]) -> Self::Vector;
+    /// Writes as many numbers as `xs` takes.
+    fn store(self, x: Self::Vector, xs: &mut [Self::Real]);
+    /// [`load`](Lanes::load) of a whole vector.
+    ///
+    /// # Safety
+    /// [`width`](Lanes::width) numbers can be read at `xs`.
+    unsafe fn load_at(self, xs: *const Self::Real) -> Self::Vector;
+
+    /// Asks for `xs` to be brought near, for later use.
+    fn prefetch(self, xs: &[Self::Real]);
+
+    /// `0..len` in pieces of a vector.
+    #[inline(always)]
+    fn pieces(self, len: usize) -> impl Iterator<Item = Range<usize>> {
+        let width = self.width();
+        (0..len).step_by(width).map(move |from| from..(from + width).min(len))
+    }
+}
+
+/// Work written for any instruction set. Mark `run` `#[inline(always)]`, or it is compiled for
+/// the oldest processor.
+pub(crate) trait Kernel<R> {
+    type Output;
+    fn run<L: Lanes<Real = R>>(self, lanes: L) -> Self::Output;
+}
+
+/// f32 or f64.
+pub(crate) trait Real: WithDType + Default {
+    /// Runs `kernel` on the best instruction set for these numbers.
+    fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output;
+    /// Where the memory of [`Buffer`](super::Buffer)s rests.
+    fn pool() -> &'static Pool<Self>;
+}
+
+impl Real for f32 {
+    fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Output {
+        Dispatched(kernel).dispatch()
+    }
+
+    fn pool() -> &'static Pool<f32> {
+        static POOL: Pool<f32> = Pool::new();
+        &POOL
+    }
+}
+
+impl Real for f64 {
+    fn dispatch<K: Kernel<f64>>(kernel: K) -> K::Output {
+        kernel.run(Scalar)
+    }
+
+    fn pool() -> &'static Pool<f64> {
+        static POOL: Pool<f64> = Pool::new();
+        &POOL
+    }
+}
+
+struct Dispatched<K>(K);
+
+impl<K: Kernel<f32>> SimdOp for Dispatched<K> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> K::Output {
+        self.0.run(Simd(isa))
+    }
+}
+
+/// f32 in the vectors of an instruction set.
+#[derive(Clone, Copy)]
+struct Simd<I>(I);
+
+#[derive(Clone, Copy)]
+struct SimdVector<I: Isa> {
+    isa: I,
+    x: I::F32,
+}
+
+impl<I: Isa> Lanes for Simd<I> {
+    type Real = f32;
+    type Vector = SimdVector<I>;
+
+    #[inline(always)]
+    fn width(self) -> usize {
+        self.0.f32().len()
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> SimdVector<I> {
+        SimdVector { isa: self.0, x: self.0.f32().splat(x) }
+    }
+
+    #[inline(always)]
+    fn load(self, xs: &[f32]) -> SimdVector<I> {
+        let ops = self.0.f32();
+        let x = if xs.len() >= ops.len() { ops.load(xs) } else { ops.load_pad(xs).0 };
+        SimdVector { isa: self.0, x }
+    }
+
+    #[inline(always)]
+    fn store(self, x: SimdVector<I>, xs: &mut [f32]) {
+        let ops = self.0.f32();
+        if xs.len() >= ops.len() {
+            ops.store(x.x, xs);
+        } else {
+            // Safety: the mask is true for the first `xs.len()` lanes only.
+            unsafe { ops.store_ptr_mask(x.x, xs.as_mut_ptr(), ops.first_n_mask(xs.len())) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_at(self, xs: *const f32) -> SimdVector<I> {
+        // Safety: the caller's.
+        SimdVector { isa: self.0, x: unsafe { self.0.f32().load_ptr(xs) } }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, xs: &[f32]) {
+        const LINE: usize = 64 / size_of::<f32>();
+        xs.chunks(LINE).for_each(|line| self.0.f32().prefetch(line.as_ptr()));
+    }
+}
+
+impl<I: Isa> Vector for SimdVector<I> {
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        Self { isa: self.isa, x: self.isa.f32().mul_add(self.x, b.x, c.x) }
+    }
+
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Self { isa: self.isa, x: Sigmoid::apply(self.isa, self.x) }
+    }
+
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        Self { isa: self.isa, x: Tanh::apply(self.isa, self.x) }
+    }
+
+    #[inline(always)]
+    fn relu(self) -> Self {
+        let ops = self.isa.f32();
+        // `x < 0` rather than `x > 0` decides: it is false for a NaN.
+        Self { isa: self.isa, x: ops.select(ops.zero(), self.x, ops.lt(self.x, ops.zero())) }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, x: Self) -> Self {
+        let ops = self.isa.f32();
+        Self { isa: self.isa, x: ops.select(self.x, ops.zero(), ops.gt(x.x, ops.zero())) }
+    }
+}
+
+impl<I: Isa> Add for SimdVector<I> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self { isa: self.isa, x: self.isa.f32().add(self.x, other.x) }
+    }
+}
+
+impl<I: Isa> Sub for SimdVector<I> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self { isa: self.isa, x: self.isa.f32().sub(self.x, other.x) }
+    }
+}
+
+impl<I: Isa> Mul for SimdVector<I> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self { isa: self.isa, x: self.isa.f32().mul(self.x, other.x) }
+    }
+}
+
+/// f64, one at a time.
+#[derive(Clone, Copy)]
+struct Scalar;
+
+impl Lanes for Scalar {
+    type Real = f64;
+    type Vector = f64;
+
+    fn width(self) -> usize {
+        1
+    }
+
+    fn splat(self, x: f64) -> f64 {
+        x
+    }
+
+    fn load(self, xs: &[f64]) -> f64 {
+        xs[0]
+    }
+
+    fn store(self, x: f64, xs: &mut [f64]) {
+        xs[0] = x;
+    }
+
+    unsafe fn load_at(self, xs: *const f64) -> f64 {
+        // Safety: the caller's.
+        unsafe { *xs }
+    }
+
+    fn prefetch(self, _: &[f64]) {}
+}
+
+impl Vector for f64 {
+    fn mul_add(self, b: f64, c: f64) -> f64 {
+        // Without the instruction, `f64::mul_add` is a slow function.
+        self * b + c
+    }
+
+    fn sigmoid(self) -> f64 {
+        1. / (1. + (-self).exp())
+    }
+
+    fn tanh(self) -> f64 {
+        f64::tanh(self)
+    }
+
+    fn relu(self) -> f64 {
+        if self < 0. { 0. } else { self }
+    }
+
+    fn where_positive(self, x: f64) -> f64 {
+        if x > 0. { self } else { 0. }
+    }
+}
+
+/// The instruction set that f32 kernels run on here, for people to read.
+pub fn instruction_set() -> &'static str {
+    struct Width;
+    impl Kernel<f32> for Width {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> usize {
+            lanes.width()
+        }
+    }
+    match (std::env::consts::ARCH, f32::dispatch(Width)) {
+        ("x86_64", 16) => "AVX-512, 16 numbers at a time",
+        ("x86_64", 8) => "AVX2 and FMA, 8 numbers at a time",
+        ("aarch64", _) => "NEON, 4 numbers at a time",
+        ("wasm32", _) => "WebAssembly SIMD, 4 numbers at a time",
+        _ => "portable code, 4 numbers at a time",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every operation on `xs`, element by element.
+    struct Operations<'a, R>(&'a [R], &'a mut Vec<[R; 6]>);
+
+    impl<R: Real> Kernel<R> for Operations<'_, R> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<L: Lanes<Real = R>>(self, l: L) {
+            let Self(xs, out) = self;
+            for piece in l.pieces(xs.len()) {
+                let x = l.load(&xs[piece.clone()]);
+                let one = l.splat(R::one());
+                let combined = x.mul_add(x, one) - x * (one + x);
+                let results = [x.sigmoid(), x.tanh(), x.relu(), combined, x * x, one.where_positive(x)];
+                for (lane, i) in piece.clone().enumerate() {
+                    out[i] = results.map(|result| {
+                        let mut numbers = vec![R::zero(); piece.len()];
+                        l.store(result, &mut numbers);
+                        numbers[lane]
+                    });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vectors_compute_what_single_numbers_do_whatever_the_length() {
+        for length in [1, 3, 16, 17, 40] {
+            let xs: Vec<f64> = (0..length).map(|i| (f64::from(i) - 9.) / 3.).collect();
+            let mut exact = vec![[0.; 6]; xs.len()];
+            f64::dispatch(Operations(&xs, &mut exact));
+            let single: Vec<f32> = xs.iter().map(|&x| x as f32).collect();
+            let mut vectors = vec![[0.; 6]; xs.len()];
+            f32::dispatch(Operations(&single, &mut vectors));
+            for (exact, vectors) in exact.as_flattened().iter().zip(vectors.as_flattened()) {
+                assert!((exact - f64::from(*vectors)).abs() < 1e-5, "{exact} {vectors}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_nan_is_not_hidden() {
+        let mut out = vec![[0.; 6]];
+        f32::dispatch(Operations(&[f32::NAN], &mut out));
+        assert!(out[0][..5].iter().all(|x| x.is_nan()), "{out:?}");
+    }
+
+    #[test]
+    fn the_instruction_set_is_named() {
+        assert!(instruction_set().contains("at a time"));
+    }
+}

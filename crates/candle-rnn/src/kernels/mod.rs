@@ -1,0 +1,14 @@
+//! What the fast paths on the CPU are made of: vectors of numbers ([`lanes`]), products of
+//! matrices ([`product`]) and memory that is used again ([`buffer`]).
+//!
+//! f32 runs in the widest vectors the processor has, chosen when the program runs; f64, which
+//! exists for gradient checks, runs the same formulas on single numbers.
+
+mod buffer;
+mod lanes;
+mod product;
+
+pub(crate) use buffer::Buffer;
+pub use lanes::instruction_set;
+pub(crate) use lanes::{Kernel, Lanes, Real, Vector};
+pub(crate) use product::{Packed, Rows, affine, product, transposed_product};

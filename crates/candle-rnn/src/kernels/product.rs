@@ -1,0 +1,521 @@
+//! Products of matrices: `out += a b`.
+//!
+//! The method of Goto and van de Geijn (2008, *Anatomy of high-performance matrix
+//! multiplication*), for the shapes of a recurrent layer: a right-hand matrix that is used for
+//! many products is packed once into panels, two vectors wide, that are read from start to end;
+//! a tile of eight rows by one panel is summed up in registers; the rows of the left-hand matrix
+//! are read where they are, in any order.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{Buffer, Kernel, Lanes, Real, Vector};
+
+/// Rows in a tile: 8 × 2 sums leave room in 32 registers (on AVX2, with its 16, see
+/// [`tile_rows`]).
+const TILE: usize = 8;
+/// Vectors side by side in a panel.
+const PANEL: usize = 2;
+/// Steps of the inner dimension per pass over the rows: a panel of these fits the second-level
+/// cache beside the rows it meets.
+const DEPTH: usize = 512;
+/// Rows that one task of a shared product takes.
+const BLOCK: usize = 64;
+/// How many rows ahead of their use the next ones are asked for: they lie so far apart that the
+/// processor does not foresee them.
+const AHEAD: usize = 8;
+/// Multiplications below which sharing among threads costs more than it saves.
+const WORTH_SHARING: usize = 1 << 20;
+
+/// Rows of equal width in a slice, in the order of an index or as they stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, R> {
+    data: &'a [R],
+    width: usize,
+    order: Option<&'a [usize]>,
+}
+
+impl<'a, R> Rows<'a, R> {
+    /// As they stand.
+    pub fn new(data: &'a [R], width: usize) -> Self {
+        Self { data, width, order: None }
+    }
+
+    /// Row `order[0]`, `order[1]`, … of `data`.
+    pub fn in_order(data: &'a [R], width: usize, order: &'a [usize]) -> Self {
+        Self { data, width, order: Some(order) }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self.order {
+            Some(order) => order.len(),
+            None => self.data.len() / self.width,
+        }
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Row `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [R] {
+        let i = match self.order {
+            Some(order) => order[i],
+            None => i,
+        };
+        &self.data[i * self.width..][..self.width]
+    }
+
+    /// Some of the rows.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        match self.order {
+            Some(order) => Self { order: Some(&order[range]), ..*self },
+            None => Self { data: &self.data[range.start * self.width..range.end * self.width], ..*self },
+        }
+    }
+}
+
+/// A right-hand matrix, `depth × width`, ready for many products.
+///
+/// Panel `p` holds columns `p · w … (p + 1) · w − 1`, row after row; beyond the last column are
+/// zeros.
+pub(crate) struct Packed<R: Real> {
+    panels: Buffer<R>,
+    depth: usize,
+    width: usize,
+    /// Columns of a panel.
+    panel: usize,
+}
+
+impl<R: Real> Packed<R> {
+    /// The matrix with these rows.
+    pub fn rows(rows: Rows<R>) -> Self {
+        Self::fill(rows.len(), rows.width(), |panel, width, columns| {
+            for (to, i) in panel.chunks_exact_mut(width).zip(0..) {
+                let (to, padding) = to.split_at_mut(columns.len());
+                to.copy_from_slice(&rows.row(i)[columns.clone()]);
+                padding.fill(R::zero());
+            }
+        })
+    }
+
+    /// The matrix whose columns are these rows: the transpose.
+    pub fn columns(rows: Rows<R>) -> Self {
+        // So many steps of the depth that the part of the panel they fill stays in the cache.
+        const STEPS: usize = 64;
+        Self::fill(rows.width(), rows.len(), |panel, width, columns| {
+            for (to, from) in panel.chunks_mut(STEPS * width).zip((0..).step_by(STEPS)) {
+                let steps = to.len() / width;
+                for column in 0..width {
+                    let to = to[column..].iter_mut().step_by(width);
+                    if column < columns.len() {
+                        let numbers = &rows.row(columns.start + column)[from..from + steps];
+                        to.zip(numbers).for_each(|(to, &x)| *to = x);
+                    } else {
+                        to.for_each(|to| *to = R::zero());
+                    }
+                }
+            }
+        })
+    }
+
+    /// `fill` writes a panel, given its number of columns and which of the matrix they are.
+    fn fill(depth: usize, width: usize, fill: impl Fn(&mut [R], usize, Range<usize>) + Sync) -> Self {
+        let panel = R::dispatch(PanelWidth);
+        let count = width.div_ceil(panel);
+        let mut panels = Buffer::new(count * panel * depth);
+        let columns = |p: usize| p * panel..((p + 1) * panel).min(width);
+        if depth > 0 {
+            let least = (WORTH_SHARING / 32 / (panel * depth)).max(1);
+            let panels = panels.par_chunks_exact_mut(panel * depth).with_min_len(least).enumerate();
+            panels.for_each(|(p, data)| fill(data, panel, columns(p)));
+        }
+        Self { panels, depth, width, panel }
+    }
+
+    /// Rows of the matrix.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Columns of the matrix.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+}
+
+struct PanelWidth;
+
+impl<R> Kernel<R> for PanelWidth {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, lanes: L) -> usize {
+        PANEL * lanes.width()
+    }
+}
+
+/// `out += a b` on this thread; `out` is `[rows of a, width of b]`.
+pub(crate) fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+    assert_eq!((out.len(), a.width()), (a.len() * b.width(), b.depth()), "the shapes of a product agree");
+    R::dispatch(RowsTimesPacked { out, a, b });
+}
+
+/// `out = a b + bias` (without bias: `a b`), its rows shared among the threads. The bits do not
+/// depend on their number.
+pub(crate) fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[R]>) {
+    let width = b.width();
+    let block = |(i, out): (usize, &mut [R])| {
+        match bias {
+            Some(bias) => out.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
+            None => out.fill(R::zero()),
+        }
+        let rows = out.len() / width;
+        product(out, a.slice(i * BLOCK..i * BLOCK + rows), b);
+    };
+    if out.len() * b.depth() < WORTH_SHARING {
+        out.chunks_mut(BLOCK * width).enumerate().for_each(block);
+    } else {
+        out.par_chunks_mut(BLOCK * width).enumerate().for_each(block);
+    }
+}
+
+/// `aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`. The
+/// gradient of a weight is one such product over all steps and rows of the batch.
+pub(crate) fn transposed_product<R: Real>(a: Rows<R>, b: &Packed<R>) -> Vec<R> {
+    assert_eq!(a.len(), b.depth(), "the shapes of a product agree");
+    // Some tiles of rows at a time: their numbers lie side by side in a row of `a`.
+    const ROWS: usize = 24 * TILE;
+    let mut out = vec![R::zero(); a.width() * b.width()];
+    let block = |memory: &mut Vec<R>, (i, out): (usize, &mut [R])| {
+        memory.resize(ROWS * DEPTH / 2, R::zero());
+        R::dispatch(ColumnsTimesPacked { out, a, first: i * ROWS, memory, b });
+    };
+    if out.len() * b.depth() < WORTH_SHARING {
+        let mut memory = Vec::new();
+        out.chunks_mut(ROWS * b.width()).enumerate().for_each(|item| block(&mut memory, item));
+    } else {
+        out.par_chunks_mut(ROWS * b.width()).enumerate().for_each_init(Vec::new, block);
+    }
+    out
+}
+
+struct RowsTimesPacked<'a, R: Real> {
+    out: &'a mut [R],
+    a: Rows<'a, R>,
+    b: &'a Packed<R>,
+}
+
+impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, lanes: L) {
+        let Self { out, a, b } = self;
+        let (rows, width) = (a.len(), b.width);
+        for depth in blocks(0..b.depth, DEPTH) {
+            for panel in 0..width.div_ceil(b.panel) {
+                for tile in even_blocks(rows, tile_rows(lanes)) {
+                    let row = |i: usize| match i {
+                        i if i < tile.len() => a.row(tile.start + i)[depth.clone()].as_ptr(),
+                        _ => std::ptr::null(),
+                    };
+                    let left = std::array::from_fn(row);
+                    // Safety: `left` points to the numbers of the rows at these depths.
+                    unsafe { sum_into::<L, 1>(lanes, out, tile, left, b, panel, depth.clone()) };
+                }
+            }
+        }
+    }
+}
+
+struct ColumnsTimesPacked<'a, R: Real> {
+    /// Rows `first` and following of the result.
+    out: &'a mut [R],
+    a: Rows<'a, R>,
+    first: usize,
+    /// For the columns of `a`, put in the order in which they are read.
+    memory: &'a mut [R],
+    b: &'a Packed<R>,
+}
+
+impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, lanes: L) {
+        let Self { out, a, first, memory, b } = self;
+        let rows = out.len() / b.width;
+        let height = tile_rows(lanes);
+        for depth in blocks(0..b.depth, DEPTH / 2) {
+            // Tile after tile, step after step, `TILE` numbers each.
+            for (k, i) in depth.clone().enumerate() {
+                let numbers = &a.row(i)[first..first + rows];
+                lanes.prefetch(&a.row((i + AHEAD).min(depth.end - 1))[first..first + rows]);
+                for (tile, numbers) in numbers.chunks(height).enumerate() {
+                    let to = &mut memory[(tile * depth.len() + k) * TILE..][..TILE];
+                    match numbers.as_array::<TILE>() {
+                        Some(numbers) => to.copy_from_slice(numbers),
+                        None => to[..numbers.len()].copy_from_slice(numbers),
+                    }
+                }
+            }
+            for panel in 0..b.width.div_ceil(b.panel) {
+                for (i, tile) in blocks(0..rows, height).enumerate() {
+                    let packed = &memory[i * depth.len() * TILE..][..depth.len() * TILE];
+                    let left = std::array::from_fn(|i| packed[i..].as_ptr());
+                    // Safety: `left` points to the numbers of the columns at these depths.
+                    unsafe { sum_into::<L, TILE>(lanes, out, tile, left, b, panel, depth.clone()) };
+                }
+            }
+        }
+    }
+}
+
+/// Rows of a tile whose sums fit the registers.
+#[inline(always)]
+fn tile_rows<L: Lanes>(lanes: L) -> usize {
+    if lanes.width() >= 16 { TILE } else { TILE * 3 / 4 }
+}
+
+/// `range` in pieces of `size`.
+fn blocks(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(size).map(move |from| from..(from + size).min(range.end))
+}
+
+/// `0..n` in as few pieces of at most `size` as possible, of equal size where they can be.
+fn even_blocks(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = n.div_ceil(size);
+    (0..count).map(move |i| i * n / count..(i + 1) * n / count)
+}
+
+/// Adds a tile of `a b`, over a part of the depth, to the rows `rows` of `out`.
+///
+/// # Safety
+/// `left[i]` points to `depth.len()` numbers, `STEP` apart, for every row of the tile; there are
+/// at most [`TILE`] rows.
+#[inline(always)]
+unsafe fn sum_into<L: Lanes, const STEP: usize>(
+    lanes: L,
+    out: &mut [L::Real],
+    rows: Range<usize>,
+    left: [*const L::Real; TILE],
+    b: &Packed<L::Real>,
+    panel: usize,
+    depth: Range<usize>,
+) {
+    let right = &b.panels[(panel * b.depth + depth.start) * b.panel..][..depth.len() * b.panel];
+    let columns = panel * b.panel..((panel + 1) * b.panel).min(b.width);
+    // Safety: the caller's for `left`; `right` holds as many rows of a panel.
+    macro_rules! by_rows {
+        ($($n:literal)*) => {
+            match rows.len() {
+                $($n => {
+                    let sums = unsafe { tile::<L, $n, STEP>(lanes, left, right, depth.len()) };
+                    for (row, sums) in rows.zip(sums) {
+                        let out = &mut out[row * b.width..][columns.clone()];
+                        for (piece, sum) in lanes.pieces(out.len()).zip(sums) {
+                            let out = &mut out[piece];
+                            lanes.store(lanes.load(out) + sum, out);
+                        }
+                    }
+                })*
+                n => unreachable!("a tile of {n} rows"),
+            }
+        };
+    }
+    by_rows!(1 2 3 4 5 6 7 8);
+}
+
+/// The sums of a tile, in registers: for every step of the depth the numbers of `ROWS` rows times
+/// a row of the panel.
+///
+/// # Safety
+/// `left[..ROWS]` point to `depth` numbers, `STEP` apart; `right` holds `depth` rows of a panel.
+#[inline(always)]
+unsafe fn tile<L: Lanes, const ROWS: usize, const STEP: usize>(
+    lanes: L,
+    left: [*const L::Real; TILE],
+    right: &[L::Real],
+    depth: usize,
+) -> [[L::Vector; PANEL]; ROWS] {
+    let width = lanes.width();
+    let right = right.as_ptr();
+    let mut sums = [[lanes.splat(L::Real::default()); PANEL]; ROWS];
+    // Plain loops: the compiler keeps the sums in registers only where it sees every index.
+    macro_rules! step {
+        ($k:expr) => {
+            let k = $k;
+            // Safety: `k < depth`, and the caller's.
+            let right: [L::Vector; PANEL] =
+                std::array::from_fn(|j| unsafe { lanes.load_at(right.add((k * PANEL + j) * width)) });
+            for i in 0..ROWS {
+                let left = lanes.splat(unsafe { *left[i].add(k * STEP) });
+                for j in 0..PANEL {
+                    sums[i][j] = left.mul_add(right[j], sums[i][j]);
+                }
+            }
+        };
+    }
+    let unrolled = depth - depth % 4;
+    for k in (0..unrolled).step_by(4) {
+        step!(k);
+        step!(k + 1);
+        step!(k + 2);
+        step!(k + 3);
+    }
+    for k in unrolled..depth {
+        step!(k);
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Generator;
+    use proptest::prelude::*;
+
+    fn numbers(n: usize, seed: u64) -> Vec<f64> {
+        let mut generator = Generator::new(seed);
+        (0..n).map(|_| generator.normal()).collect()
+    }
+
+    /// `a b` as it is defined.
+    fn plain(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
+        let cell = |i: usize| (0..k).map(|l| a[i / n * k + l] * b[l * n + i % n]).sum();
+        (0..m * n).map(cell).collect()
+    }
+
+    fn transposed(a: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+        (0..a.len()).map(|i| a[i % rows * columns + i / rows]).collect()
+    }
+
+    fn single(xs: &[f64]) -> Vec<f32> {
+        xs.iter().map(|&x| x as f32).collect()
+    }
+
+    fn close(ours: &[f32], truth: &[f64], k: usize) -> bool {
+        let bound = 1e-5 * (1. + k as f64).sqrt() * 3.;
+        ours.len() == truth.len() && ours.iter().zip(truth).all(|(a, b)| (f64::from(*a) - b).abs() < bound)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_product_is_the_product(m in 1usize..40, k in 1usize..70, n in 1usize..90, deep: bool) {
+            let k = if deep { k + DEPTH } else { k };
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let truth = plain(&a, &b, m, k, n);
+            let packed = Packed::rows(Rows::new(&b, n));
+            let mut out = vec![0.; m * n];
+            product(&mut out, Rows::new(&a, k), &packed);
+            prop_assert!(out.iter().zip(&truth).all(|(x, y)| (x - y).abs() < 1e-10));
+
+            let (a32, b32) = (single(&a), single(&b));
+            let packed = Packed::rows(Rows::new(&b32, n));
+            let mut out = vec![0f32; m * n];
+            product(&mut out, Rows::new(&a32, k), &packed);
+            prop_assert!(close(&out, &truth, k));
+            let columns = Packed::columns(Rows::new(&single(&transposed(&b, k, n)), k));
+            let mut same = vec![1f32; m * n];
+            affine(&mut same, Rows::new(&a32, k), &columns, None);
+            prop_assert_eq!(&same, &out);
+            let left = single(&transposed(&a, m, k));
+            prop_assert!(close(&transposed_product(Rows::new(&left, m), &packed), &truth, k));
+        }
+    }
+
+    #[test]
+    fn rows_are_taken_in_the_order_asked_for_and_the_bias_is_added() {
+        let a = [1f32, 2., 3., 4., 5., 6.];
+        let identity = Packed::rows(Rows::new(&[1f32, 0., 0., 1.], 2));
+        let mut out = [9f32; 6];
+        affine(&mut out, Rows::in_order(&a, 2, &[2, 0, 2]), &identity, Some(&[10., 20.]));
+        assert_eq!(out, [15., 26., 11., 22., 15., 26.]);
+        let rows = Rows::in_order(&a, 2, &[2, 0, 1]).slice(1..3);
+        assert_eq!((rows.len(), rows.row(0), rows.row(1)), (2, &a[..2], &a[2..4]));
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_the_number_of_threads() {
+        let (m, k, n) = (300, 130, 70);
+        let (a, b) = (single(&numbers(m * k, 1)), single(&numbers(k * n, 2)));
+        let left = single(&numbers(k * m, 3));
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            pool.install(|| {
+                let packed = Packed::rows(Rows::new(&b, n));
+                let mut out = vec![0f32; m * n];
+                affine(&mut out, Rows::new(&a, k), &packed, None);
+                (out, transposed_product(Rows::new(&left, m), &packed))
+            })
+        };
+        assert!(with(1) == with(3));
+    }
+}
+#[cfg(test)]
+mod speed {
+    use super::*;
+    #[test]
+    fn speed() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        pool.install(|| {
+            let best = |f: &mut dyn FnMut()| {
+                f();
+                let mut v: Vec<f64> = (0..9)
+                    .map(|_| {
+                        let t = std::time::Instant::now();
+                        for _ in 0..4 {
+                            f()
+                        }
+                        t.elapsed().as_secs_f64() / 4.
+                    })
+                    .collect();
+                v.sort_by(f64::total_cmp);
+                v[2]
+            };
+            for (m, k, n) in [
+                (25, 512, 2048),
+                (32, 2048, 512),
+                (10, 650, 2600),
+                (10, 2600, 650),
+                (16, 256, 1024),
+                (1250, 512, 2048),
+                (1, 256, 1024),
+                (1, 1024, 256),
+                (1, 128, 512),
+                (4, 512, 2048),
+            ] {
+                let fl = 2e-9 * (m * k * n) as f64;
+                let (a, b) = (vec![0.5f32; m * k], vec![0.5f32; k * n]);
+                let bt = vec![0.5f32; k * n];
+                let packed = Packed::rows(Rows::new(&b, n));
+                let mut out = vec![0f32; m * n];
+                let p = best(&mut || product(&mut out, Rows::new(&a, k), &packed));
+                let f = best(&mut || affine(&mut out, Rows::new(&a, k), &packed, None));
+                let r = best(&mut || drop(Packed::rows(Rows::new(&b, n))));
+                let c = best(&mut || drop(Packed::columns(Rows::new(&bt, k))));
+                println!(
+                    "{m}x{k}x{n}: product {:.1} ({:.1} us) affine {:.1} pack rows {:.2} ms columns {:.2} ms",
+                    fl / p,
+                    p * 1e6,
+                    fl / f,
+                    r * 1e3,
+                    c * 1e3
+                );
+            }
+            for (k, m, n) in [(1250, 2048, 512), (2500, 2048, 512), (700, 2600, 650), (3200, 1024, 256)] {
+                let fl = 2e-9 * (m * k * n) as f64;
+                let (a, b) = (vec![0.5f32; m * k], vec![0.5f32; k * n]);
+                let packed = Packed::rows(Rows::new(&b, n));
+                let t = best(&mut || drop(transposed_product(Rows::new(&a, m), &packed)));
+                println!("T {k}: {m}x{n}: {:.1} of {:.2} ms", fl / t, t * 1e3);
+            }
+        });
+    }
+}
