@@ -28,11 +28,13 @@ impl UsageError {
     }
 }
 
-/// Runs the body of `main` and turns its result into an exit code.
+/// Runs the body of `main` and turns its result into an exit code, after
+/// [preparing the process](crate::process::prepare).
 ///
 /// An error is printed to standard error with its causes, one after the other.
 /// A reader that closes the pipe early (`… | head`) ends the program quietly.
 pub fn run(body: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    crate::process::prepare();
     end_quietly_on_a_closed_pipe();
     let result = body().and_then(|()| Ok(io::stdout().flush()?));
     let Err(error) = result else {

@@ -30,6 +30,7 @@ pub mod exit;
 pub mod interrupt;
 pub mod logging;
 pub mod model_folder;
+pub mod process;
 
 pub use device::{DeviceArgs, DeviceChoice};
 pub use exit::{UsageError, run};

@@ -1,7 +1,8 @@
 //! Dropout: in training, random elements are set to zero.
 
-use candle_core::{DType, Result, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, WithDType, bail};
 use rand::Rng;
+use rayon::prelude::*;
 
 use crate::{Generator, Mode};
 
@@ -21,19 +22,74 @@ pub fn dropout(xs: &Tensor, p: f64, mode: &mut Mode) -> Result<Tensor> {
         Mode::Train(generator) if p > 0. => generator,
         _ => return Ok(xs.clone()),
     };
-    let (n, device) = (xs.elem_count(), xs.device());
-    let mask = match xs.dtype() {
-        DType::F64 => Tensor::from_vec(mask::<f64>(n, p, generator), xs.shape(), device)?,
-        dtype => Tensor::from_vec(mask::<f32>(n, p, generator), xs.shape(), device)?.to_dtype(dtype)?,
-    };
-    xs.mul(&mask)
+    let op = Dropout { p, generator: generator.clone() };
+    **generator = generator.ahead(xs.elem_count());
+    match xs.dtype() {
+        DType::F32 | DType::F64 if xs.device().is_cpu() => xs.contiguous()?.apply_op1(op),
+        dtype => {
+            let mut mask = vec![1f32; xs.elem_count()];
+            op.apply(&mut mask);
+            xs.mul(&Tensor::from_vec(mask, xs.shape(), xs.device())?.to_dtype(dtype)?)
+        }
+    }
 }
 
-/// `n` elements, `0` with probability `p` (to 2⁻³²), else `1 / (1 - p)`; one 32-bit word each.
-fn mask<T: WithDType>(n: usize, p: f64, generator: &mut Generator) -> Vec<T> {
-    let (dropped, kept) = (T::zero(), T::from_f64(1. / (1. - p)));
-    let threshold = (p * 2f64.powi(32)) as u32;
-    (0..n).map(|_| if generator.next_u32() < threshold { dropped } else { kept }).collect()
+/// The mask, which is not kept: the backward pass draws it again.
+struct Dropout {
+    p: f64,
+    /// Where the mask begins: one 32-bit word for each number.
+    generator: Generator,
+}
+
+impl Dropout {
+    /// Multiplies by 0 with probability `p` (to 2⁻³²), else by `1 / (1 − p)`.
+    fn apply<T: WithDType>(&self, xs: &mut [T]) {
+        // Each task draws its own part of the stream, so that the mask is the same for any
+        // number of threads.
+        const PART: usize = 1 << 14;
+        const BLOCK: usize = 64;
+        let threshold = (self.p * 2f64.powi(32)) as u32;
+        let (dropped, kept) = (T::zero(), T::from_f64(1. / (1. - self.p)));
+        xs.par_chunks_mut(PART).enumerate().for_each(|(part, xs)| {
+            let mut generator = self.generator.ahead(part * PART);
+            let mut words = [[0u8; 4]; BLOCK];
+            for xs in xs.chunks_mut(BLOCK) {
+                generator.fill_bytes(words[..xs.len()].as_flattened_mut());
+                for (x, word) in xs.iter_mut().zip(&words) {
+                    *x *= if u32::from_le_bytes(*word) < threshold { dropped } else { kept };
+                }
+            }
+        });
+    }
+
+    fn applied<T: WithDType>(&self, xs: &[T], layout: &Layout) -> Result<CpuStorage> {
+        let Some((from, to)) = layout.contiguous_offsets() else {
+            bail!("the fused dropout takes a contiguous tensor")
+        };
+        let mut xs = xs[from..to].to_vec();
+        self.apply(&mut xs);
+        Ok(T::to_cpu_storage_owned(xs))
+    }
+}
+
+impl CustomOp1 for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let dropped = match storage {
+            CpuStorage::F32(xs) => self.applied(xs, layout)?,
+            CpuStorage::F64(xs) => self.applied(xs, layout)?,
+            _ => bail!("the fused dropout takes f32 or f64"),
+        };
+        Ok((dropped, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let op = Self { p: self.p, generator: self.generator.clone() };
+        gradient.contiguous()?.apply_op1_no_bwd(&op).map(Some)
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +106,24 @@ mod tests {
         assert_eq!(generator.position(), 0);
         assert!(dropout(&xs, 1., &mut Mode::Eval).is_err());
         assert!(dropout(&xs, f64::NAN, &mut Mode::Eval).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_mask_is_the_generators_words_whatever_the_number_of_threads() -> Result<()> {
+        let xs = Tensor::ones((3, 20_011), DType::F32, &Device::Cpu)?;
+        let mut words = Generator::new(5);
+        words.next_u32();
+        let start = words.clone();
+        let expected: Vec<f32> =
+            (0..xs.elem_count()).map(|_| if words.next_u32() < 1 << 30 { 0. } else { 4. / 3. }).collect();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let mut generator = start.clone();
+            let ys = pool.install(|| dropout(&xs, 0.25, &mut Mode::Train(&mut generator)))?;
+            assert_eq!(ys.flatten_all()?.to_vec1::<f32>()?, expected);
+            assert_eq!(generator, words);
+        }
         Ok(())
     }
 

@@ -56,6 +56,13 @@ impl Generator {
         self.rng.get_word_pos()
     }
 
+    /// This generator `words` 32-bit words further on.
+    pub(crate) fn ahead(&self, words: usize) -> Self {
+        let mut generator = self.clone();
+        generator.rng.set_word_pos(self.position() + words as u128);
+        generator
+    }
+
     /// Uniform in `[0, 1)`, with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * 2f64.powi(-53)

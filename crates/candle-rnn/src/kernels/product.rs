@@ -189,10 +189,10 @@ pub(crate) fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Op
 pub(crate) fn transposed_product<R: Real>(a: Rows<R>, b: &Packed<R>) -> Vec<R> {
     assert_eq!(a.len(), b.depth(), "the shapes of a product agree");
     // Some tiles of rows at a time: their numbers lie side by side in a row of `a`.
-    const ROWS: usize = 24 * TILE;
+    const ROWS: usize = 12 * TILE;
     let mut out = vec![R::zero(); a.width() * b.width()];
     let block = |memory: &mut Vec<R>, (i, out): (usize, &mut [R])| {
-        memory.resize(ROWS * DEPTH / 2, R::zero());
+        memory.resize(ROWS * DEPTH, R::zero());
         R::dispatch(ColumnsTimesPacked { out, a, first: i * ROWS, memory, b });
     };
     if out.len() * b.depth() < WORTH_SHARING {
@@ -251,7 +251,7 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
         let Self { out, a, first, memory, b } = self;
         let rows = out.len() / b.width;
         let height = tile_rows(lanes);
-        for depth in blocks(0..b.depth, DEPTH / 2) {
+        for depth in blocks(0..b.depth, DEPTH) {
             // Tile after tile, step after step, `TILE` numbers each.
             for (k, i) in depth.clone().enumerate() {
                 let numbers = &a.row(i)[first..first + rows];
@@ -456,66 +456,5 @@ mod tests {
             })
         };
         assert!(with(1) == with(3));
-    }
-}
-#[cfg(test)]
-mod speed {
-    use super::*;
-    #[test]
-    fn speed() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        pool.install(|| {
-            let best = |f: &mut dyn FnMut()| {
-                f();
-                let mut v: Vec<f64> = (0..9)
-                    .map(|_| {
-                        let t = std::time::Instant::now();
-                        for _ in 0..4 {
-                            f()
-                        }
-                        t.elapsed().as_secs_f64() / 4.
-                    })
-                    .collect();
-                v.sort_by(f64::total_cmp);
-                v[2]
-            };
-            for (m, k, n) in [
-                (25, 512, 2048),
-                (32, 2048, 512),
-                (10, 650, 2600),
-                (10, 2600, 650),
-                (16, 256, 1024),
-                (1250, 512, 2048),
-                (1, 256, 1024),
-                (1, 1024, 256),
-                (1, 128, 512),
-                (4, 512, 2048),
-            ] {
-                let fl = 2e-9 * (m * k * n) as f64;
-                let (a, b) = (vec![0.5f32; m * k], vec![0.5f32; k * n]);
-                let bt = vec![0.5f32; k * n];
-                let packed = Packed::rows(Rows::new(&b, n));
-                let mut out = vec![0f32; m * n];
-                let p = best(&mut || product(&mut out, Rows::new(&a, k), &packed));
-                let f = best(&mut || affine(&mut out, Rows::new(&a, k), &packed, None));
-                let r = best(&mut || drop(Packed::rows(Rows::new(&b, n))));
-                let c = best(&mut || drop(Packed::columns(Rows::new(&bt, k))));
-                println!(
-                    "{m}x{k}x{n}: product {:.1} ({:.1} us) affine {:.1} pack rows {:.2} ms columns {:.2} ms",
-                    fl / p,
-                    p * 1e6,
-                    fl / f,
-                    r * 1e3,
-                    c * 1e3
-                );
-            }
-            for (k, m, n) in [(1250, 2048, 512), (2500, 2048, 512), (700, 2600, 650), (3200, 1024, 256)] {
-                let fl = 2e-9 * (m * k * n) as f64;
-                let (a, b) = (vec![0.5f32; m * k], vec![0.5f32; k * n]);
-                let packed = Packed::rows(Rows::new(&b, n));
-                let t = best(&mut || drop(transposed_product(Rows::new(&a, m), &packed)));
-                println!("T {k}: {m}x{n}: {:.1} of {:.2} ms", fl / t, t * 1e3);
-            }
-        });
     }
 }

@@ -46,10 +46,9 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
             let previous = &self.h_previous[row.clone()];
             let (m_row, h_row) = (&mut self.m[row.clone()], &mut self.h[row]);
             for j in l.pieces(size) {
-                let recurrent = |k: usize| l.load(&recurrent[k * size..][j.clone()]);
-                let r = (l.load(&gr[j.clone()]) + recurrent(0)).sigmoid();
-                let z = (l.load(&gz[j.clone()]) + recurrent(1)).sigmoid();
-                let m = recurrent(2);
+                let [r, z, m] = [0, 1, 2].map(|k| l.load(&recurrent[k * size..][j.clone()]));
+                let r = (l.load(&gr[j.clone()]) + r).sigmoid();
+                let z = (l.load(&gz[j.clone()]) + z).sigmoid();
                 let n = (l.load(&gn[j.clone()]) + r * m).tanh();
                 l.store(r, &mut gr[j.clone()]);
                 l.store(z, &mut gz[j.clone()]);
@@ -122,8 +121,7 @@ impl<R: Real> Kernel<R> for StepBack<'_, R> {
             let (m_row, previous) = (&self.m[row.clone()], &self.h_previous[row.clone()]);
             let dh_row = &mut self.dh[row];
             for j in l.pieces(size) {
-                let gate = |k: usize| l.load(&gates[k * size..][j.clone()]);
-                let (r, z, n) = (gate(0), gate(1), gate(2));
+                let [r, z, n] = [0, 1, 2].map(|k| l.load(&gates[k * size..][j.clone()]));
                 let d = l.load(&dh_row[j.clone()]);
                 let dn = d * (one - z) * (one - n * n);
                 let dz = d * (l.load(&previous[j.clone()]) - n) * z * (one - z);

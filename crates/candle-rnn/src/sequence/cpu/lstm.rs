@@ -146,19 +146,18 @@ impl<R: Real> Kernel<R> for StepBack<'_, R> {
             let (tanh_row, c_previous) = (&self.tanh_c[row.clone()], &self.c_previous[row.clone()]);
             let (d_row, dc_row) = (&self.d[row.clone()], &mut self.dc[row]);
             for j in l.pieces(n) {
-                let gate = |k: usize| l.load(&gates[k * n..][j.clone()]);
-                let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
+                let [i, f, g, o] = [0, 1, 2, 3].map(|k| l.load(&gates[k * n..][j.clone()]));
                 let (d, tanh_c) = (l.load(&d_row[j.clone()]), l.load(&tanh_row[j.clone()]));
                 let e = l.load(&dc_row[j.clone()]) + d * o * (one - tanh_c * tanh_c);
-                let mut delta = |k: usize, delta: L::Vector| {
+                let di = e * g * i * (one - i);
+                let df = e * l.load(&c_previous[j.clone()]) * f * (one - f);
+                let dg = e * i * (one - g * g);
+                let d_o = d * tanh_c * o * (one - o);
+                for (k, delta) in [di, df, dg, d_o].into_iter().enumerate() {
                     l.store(delta, &mut deltas[k * n..][j.clone()]);
                     let bias = &mut self.bias[k * n..][j.clone()];
                     l.store(l.load(bias) + delta, bias);
-                };
-                delta(0, e * g * i * (one - i));
-                delta(1, e * l.load(&c_previous[j.clone()]) * f * (one - f));
-                delta(2, e * i * (one - g * g));
-                delta(3, d * tanh_c * o * (one - o));
+                }
                 l.store(e * f, &mut dc_row[j]);
             }
         }
