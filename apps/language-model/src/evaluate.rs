@@ -54,8 +54,8 @@ pub fn evaluate(network: &Network, held: &Held, device: &Device) -> Result<Score
                 .collect();
             Tensor::from_vec(symbols, (rows, steps), device)
         };
-        let (scores, next) = network.forward(&gather(0, 0)?, state.as_ref(), &mut Mode::Eval)?;
-        let part = loss.forward(&scores.detach(), &gather(1, padding)?)?;
+        let (hidden, next) = network.hidden(&gather(0, 0)?, state.as_ref(), &mut Mode::Eval)?;
+        let part = network.loss(loss, &hidden.detach(), &gather(1, padding)?, &mut Mode::Eval)?;
         sum += part.sum.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         count += part.count;
         state = Some(next.detach());

@@ -8,7 +8,9 @@ use anyhow::Result;
 use app_kit::UsageError;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
-use candle_rnn::{Cell, Embedding, Linear, Mode, Reduction, Rnn, RnnConfig, State, dropout};
+use candle_rnn::{
+    Cell, CrossEntropy, Embedding, Linear, LossSum, Mode, Reduction, Rnn, RnnConfig, State, dropout,
+};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +158,7 @@ impl Network {
         mode: &mut Mode,
     ) -> candle_core::Result<(Tensor, State)> {
         let (hidden, state) = self.hidden(symbols, state, mode)?;
-        Ok((self.scores(&hidden, mode)?, state))
+        Ok((self.output.forward(&dropout(&hidden, self.dropout, mode)?)?, state))
     }
 
     /// The first half of [`forward`](Self::forward): outputs of the last recurrent layer,
@@ -171,9 +173,17 @@ impl Network {
         self.rnn.forward(&vectors, None, state, mode)
     }
 
-    /// The second half of [`forward`](Self::forward).
-    pub(crate) fn scores(&self, hidden: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
-        self.output.forward(&dropout(hidden, self.dropout, mode)?)
+    /// Outputs of the last recurrent layer and the symbols that came next (`[batch, time]`) to
+    /// the cross entropy, without holding the scores of all symbols.
+    pub(crate) fn loss(
+        &self,
+        loss: CrossEntropy,
+        hidden: &Tensor,
+        targets: &Tensor,
+        mode: &mut Mode,
+    ) -> candle_core::Result<LossSum> {
+        let hidden = dropout(hidden, self.dropout, mode)?;
+        loss.of_linear(&self.output, &hidden, targets, mode)
     }
 
     /// One symbol per row (`[batch]`, u32) to the scores of the next, `[batch, vocab_size]`.

@@ -105,8 +105,7 @@ impl Task for LanguageModelTask {
                 window.targets.narrow(1, warmup, counted)?.contiguous()?,
             ),
         };
-        let scores = self.network.scores(&hidden, &mut mode)?;
-        let loss = CrossEntropy::default().forward(&scores, &targets)?;
+        let loss = self.network.loss(CrossEntropy::default(), &hidden, &targets, &mut mode)?;
         self.state = Some(carried.detach());
         self.next = (self.next + 1) % self.steps_per_epoch();
         Ok(loss)

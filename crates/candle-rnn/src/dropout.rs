@@ -1,9 +1,10 @@
 //! Dropout: in training, random elements are set to zero.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
 use rand::Rng;
 use rayon::prelude::*;
 
+use crate::kernels::{self, Real, numbers};
 use crate::{Generator, Mode};
 
 /// Sets each element to zero with probability `p` and multiplies the others by `1 / (1 - p)`, so
@@ -24,14 +25,12 @@ pub fn dropout(xs: &Tensor, p: f64, mode: &mut Mode) -> Result<Tensor> {
     };
     let op = Dropout { p, generator: generator.clone() };
     **generator = generator.ahead(xs.elem_count());
-    match xs.dtype() {
-        DType::F32 | DType::F64 if xs.device().is_cpu() => xs.contiguous()?.apply_op1(op),
-        dtype => {
-            let mut mask = vec![1f32; xs.elem_count()];
-            op.apply(&mut mask);
-            xs.mul(&Tensor::from_vec(mask, xs.shape(), xs.device())?.to_dtype(dtype)?)
-        }
+    if kernels::take(xs) {
+        return xs.contiguous()?.apply_op1(op);
     }
+    let mut mask = vec![1f32; xs.elem_count()];
+    op.apply(&mut mask);
+    xs.mul(&Tensor::from_vec(mask, xs.shape(), xs.device())?.to_dtype(xs.dtype())?)
 }
 
 /// The mask, which is not kept: the backward pass draws it again.
@@ -62,11 +61,8 @@ impl Dropout {
         });
     }
 
-    fn applied<T: WithDType>(&self, xs: &[T], layout: &Layout) -> Result<CpuStorage> {
-        let Some((from, to)) = layout.contiguous_offsets() else {
-            bail!("the fused dropout takes a contiguous tensor")
-        };
-        let mut xs = xs[from..to].to_vec();
+    fn applied<T: Real>(&self, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+        let mut xs = numbers::<T>(storage, layout)?.to_vec();
         self.apply(&mut xs);
         Ok(T::to_cpu_storage_owned(xs))
     }
@@ -79,9 +75,8 @@ impl CustomOp1 for Dropout {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let dropped = match storage {
-            CpuStorage::F32(xs) => self.applied(xs, layout)?,
-            CpuStorage::F64(xs) => self.applied(xs, layout)?,
-            _ => bail!("the fused dropout takes f32 or f64"),
+            CpuStorage::F32(_) => self.applied::<f32>(storage, layout)?,
+            _ => self.applied::<f64>(storage, layout)?,
         };
         Ok((dropped, layout.shape().clone()))
     }
@@ -95,7 +90,7 @@ impl CustomOp1 for Dropout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Var};
 
     #[test]
     fn without_training_or_with_probability_zero_it_is_the_same_tensor() -> Result<()> {

@@ -1,7 +1,9 @@
 //! A table of vectors, one per token.
 
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
+
+use crate::kernels::{self, Real, numbers, with_numbers};
 
 /// Row `i` of a weight `[vocab, size]` for every token `i`, as `torch.nn.Embedding`.
 #[derive(Clone, Debug)]
@@ -27,7 +29,16 @@ impl Embedding {
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let mut shape = ids.dims().to_vec();
         shape.push(self.weight.dim(1)?);
-        self.weight.index_select(&ids.flatten_all()?.contiguous()?, 0)?.reshape(shape)
+        let ids = ids.flatten_all()?;
+        if !kernels::take(&self.weight) {
+            return self.weight.index_select(&ids.contiguous()?, 0)?.reshape(shape);
+        }
+        let vocab = self.weight.dim(0)?;
+        let ids = ids.to_vec1::<u32>()?;
+        if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
+            bail!("token {id} is not below the vocabulary size {vocab}");
+        }
+        self.weight.contiguous()?.apply_op1(Select { ids })?.reshape(shape)
     }
 
     /// `[vocab, size]`.
@@ -36,11 +47,57 @@ impl Embedding {
     }
 }
 
+/// Rows of a table as one node, whose gradient is written to the rows used only.
+struct Select {
+    ids: Vec<u32>,
+}
+
+impl Select {
+    fn rows<R: Real>(&self, table: &[R], width: usize) -> CpuStorage {
+        let row = |id: &u32| &table[*id as usize * width..][..width];
+        R::to_cpu_storage_owned(self.ids.iter().flat_map(row).copied().collect())
+    }
+
+    fn gradient<R: Real>(&self, table: &Tensor, rows: &Tensor) -> Result<Option<Tensor>> {
+        let width = table.dim(1)?;
+        let mut gradient = vec![R::zero(); table.elem_count()];
+        with_numbers(rows, |rows: &[R]| {
+            for (id, row) in self.ids.iter().zip(rows.chunks_exact(width)) {
+                let sum = &mut gradient[*id as usize * width..][..width];
+                sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+            }
+        })?;
+        Tensor::from_vec(gradient, table.shape(), table.device()).map(Some)
+    }
+}
+
+impl CustomOp1 for Select {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn cpu_fwd(&self, table: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let width = layout.dims()[1];
+        let rows = match table {
+            CpuStorage::F32(_) => self.rows::<f32>(numbers(table, layout)?, width),
+            _ => self.rows::<f64>(numbers(table, layout)?, width),
+        };
+        Ok((rows, (self.ids.len(), width).into()))
+    }
+
+    fn bwd(&self, table: &Tensor, _: &Tensor, rows: &Tensor) -> Result<Option<Tensor>> {
+        match table.dtype() {
+            DType::F32 => self.gradient::<f32>(table, rows),
+            _ => self.gradient::<f64>(table, rows),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Parameters;
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     #[test]
     fn it_selects_rows_and_sums_the_gradients_of_repeated_tokens() -> Result<()> {

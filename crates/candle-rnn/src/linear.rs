@@ -1,9 +1,11 @@
 //! A dense layer on the last dimension.
 
-use candle_core::{D, Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use crate::init::pytorch_uniform;
+use crate::kernels::{self, Packed, Real, Rows};
+use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers};
 
 /// `y = x Wᵀ + b`, as `torch.nn.Linear`: weight `[out, in]`, bias `[out]`.
 ///
@@ -54,12 +56,24 @@ impl Linear {
             _ => bail!("input of shape {:?}, expected [..., {input}]", xs.dims()),
         }
         let flat = xs.reshape((xs.elem_count() / input.max(1), input))?;
+        if flat.dim(0)? >= WORTH_PACKING && kernels::take(&flat) {
+            return self.apply(&flat.contiguous()?, Affine)?.reshape(shape);
+        }
         let ys = flat.matmul(&self.weight.t()?)?;
         let ys = match &self.bias {
             Some(bias) => ys.broadcast_add(bias)?,
             None => ys,
         };
         ys.reshape(shape)
+    }
+
+    /// An operation on `xs`, the weight and the bias, which is zero if there is none.
+    pub(crate) fn apply(&self, xs: &Tensor, op: impl CustomOp3 + Send + Sync + 'static) -> Result<Tensor> {
+        let bias = match &self.bias {
+            Some(bias) => bias.contiguous()?,
+            None => Tensor::zeros(self.weight.dim(0)?, xs.dtype(), xs.device())?,
+        };
+        xs.apply_op3(&self.weight.contiguous()?, &bias, op)
     }
 
     /// `[out, in]`.
@@ -78,11 +92,96 @@ impl Linear {
     }
 }
 
+/// Rows from which on the weight is worth packing for the product.
+const WORTH_PACKING: usize = 16;
+
+/// `x Wᵀ + b` as one node: `x [rows, in]`, `W [out, in]`, `b [out]`.
+struct Affine;
+
+impl Affine {
+    fn forward<R: Real>(xs: &[R], weight: &[R], bias: &[R], input: usize) -> CpuStorage {
+        let mut ys = vec![R::zero(); xs.len() / input * bias.len()];
+        affine(&mut ys, Rows::new(xs, input), &Packed::columns(Rows::new(weight, input)), Some(bias));
+        R::to_cpu_storage_owned(ys)
+    }
+
+    /// `∂L/∂x = δ W`, `∂L/∂W = δᵀ x` and `∂L/∂b = Σ δ`.
+    fn backward<R: Real>(
+        xs: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        deltas: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (output, input) = weight.dims2()?;
+        with_numbers(deltas, |deltas: &[R]| {
+            let deltas = Rows::new(deltas, output);
+            let dxs = xs.track_op().then(|| {
+                let mut dxs = vec![R::zero(); deltas.len() * input];
+                let weight = with_numbers(weight, |weight| Packed::rows(Rows::new(weight, input)))?;
+                affine(&mut dxs, deltas, &weight, None);
+                Tensor::from_vec(dxs, xs.shape(), xs.device())
+            });
+            let dweight = weight.track_op().then(|| {
+                let mut dweight = vec![R::zero(); output * input];
+                let xs = with_numbers(xs, |xs| Packed::rows(Rows::new(xs, input)))?;
+                transposed_product(&mut dweight, deltas, &xs);
+                Tensor::from_vec(dweight, weight.shape(), weight.device())
+            });
+            let dbias = bias.track_op().then(|| {
+                let mut dbias = vec![R::zero(); output];
+                add_rows(&mut dbias, deltas);
+                Tensor::from_vec(dbias, output, bias.device())
+            });
+            Ok((dxs.transpose()?, dweight.transpose()?, dbias.transpose()?))
+        })?
+    }
+}
+
+impl CustomOp3 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        lx: &Layout,
+        weight: &CpuStorage,
+        lw: &Layout,
+        bias: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (rows, input) = lx.shape().dims2()?;
+        let ys = match xs {
+            CpuStorage::F32(_) => {
+                Self::forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input)
+            }
+            _ => Self::forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input),
+        };
+        Ok((ys, (rows, lb.shape().elem_count()).into()))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        deltas: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        match xs.dtype() {
+            DType::F32 => Self::backward::<f32>(xs, weight, bias, deltas),
+            _ => Self::backward::<f64>(xs, weight, bias, deltas),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Parameters;
-    use candle_core::{DType, Device};
+    use candle_core::{Device, Var};
+    use crate::Generator;
 
     #[test]
     fn it_multiplies_by_the_transposed_weight_and_adds_the_bias() -> Result<()> {
@@ -94,6 +193,34 @@ mod tests {
         assert_eq!(linear.forward(&xs.get(0)?.get(1)?)?.to_vec1::<f32>()?, [2.5, 4., 5.]);
         assert!(linear.forward(&xs.transpose(0, 1)?.reshape((2, 1, 2))?).is_ok());
         assert!(linear.forward(&Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn many_rows_and_few_rows_agree_in_value_and_gradient() -> Result<()> {
+        let mut generator = Generator::new(3);
+        let mut random = |shape: (usize, usize)| {
+            let numbers: Vec<f64> = (0..shape.0 * shape.1).map(|_| generator.normal()).collect();
+            Var::from_tensor(&Tensor::from_vec(numbers, shape, &Device::Cpu)?)
+        };
+        let (xs, weight, factors) = (random((40, 5))?, random((7, 5))?, random((40, 7))?);
+        let bias = Var::from_tensor(&random((1, 7))?.get(0)?)?;
+        for bias in [None, Some(bias.as_tensor().clone())] {
+            let linear = Linear::from_weight(weight.as_tensor().clone(), bias.clone());
+            let together = linear.forward(&xs)?;
+            let pieces = (0..4).map(|i| linear.forward(&xs.narrow(0, 10 * i, 10)?));
+            let pieces = Tensor::cat(&pieces.collect::<Result<Vec<_>>>()?, 0)?;
+            let difference = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.max_all()?.to_scalar::<f64>();
+            assert!(difference(&together, &pieces)? < 1e-12);
+            let gradients = |ys: Tensor| (ys * factors.as_tensor())?.sum_all()?.backward();
+            let (ours, truth) = (gradients(together)?, gradients(pieces)?);
+            for variable in [Some(xs.as_tensor().clone()), Some(weight.as_tensor().clone()), bias] {
+                let Some(variable) = variable else { continue };
+                let of = |store: &candle_core::backprop::GradStore| store.get(&variable).cloned();
+                let (Some(ours), Some(truth)) = (of(&ours), of(&truth)) else { panic!("no gradient") };
+                assert!(difference(&ours, &truth)? < 1e-12);
+            }
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Mul, Range, Sub};
 
-use candle_core::WithDType;
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp, SimdUnaryOp};
 use rten_vecmath::{Sigmoid, Tanh};
@@ -66,6 +66,30 @@ pub(crate) trait Real: WithDType + Default {
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output;
     /// Where the memory of [`Buffer`](super::Buffer)s rests.
     fn pool() -> &'static Pool<Self>;
+}
+
+/// The numbers of a contiguous tensor in main memory.
+///
+/// # Errors
+/// When it is of another type or not contiguous.
+pub(crate) fn numbers<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [R]> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&R::cpu_storage_as_slice(storage)?[from..to]),
+        None => bail!("a kernel needs contiguous tensors"),
+    }
+}
+
+/// `f` of the numbers of a tensor.
+///
+/// # Errors
+/// When it is not in main memory or of another type.
+pub(crate) fn with_numbers<R: Real, T>(tensor: &Tensor, f: impl FnOnce(&[R]) -> T) -> Result<T> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(f(numbers(storage, layout)?)),
+        _ => bail!("a kernel needs tensors in main memory"),
+    }
 }
 
 impl Real for f32 {

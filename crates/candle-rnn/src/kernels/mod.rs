@@ -10,5 +10,11 @@ mod product;
 
 pub(crate) use buffer::Buffer;
 pub use lanes::instruction_set;
-pub(crate) use lanes::{Kernel, Lanes, Real, Vector};
-pub(crate) use product::{Packed, Rows, affine, product, transposed_product};
+pub(crate) use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
+pub(crate) use product::{Packed, Rows, add_rows, affine, product, transposed_product};
+
+/// Whether these kernels take a tensor: f32 or f64 in main memory.
+pub(crate) fn take(tensor: &candle_core::Tensor) -> bool {
+    use candle_core::DType::{F32, F64};
+    tensor.device().is_cpu() && matches!(tensor.dtype(), F32 | F64)
+}

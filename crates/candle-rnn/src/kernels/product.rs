@@ -184,13 +184,12 @@ pub(crate) fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Op
     }
 }
 
-/// `aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`. The
-/// gradient of a weight is one such product over all steps and rows of the batch.
-pub(crate) fn transposed_product<R: Real>(a: Rows<R>, b: &Packed<R>) -> Vec<R> {
-    assert_eq!(a.len(), b.depth(), "the shapes of a product agree");
+/// `out += aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`.
+/// The gradient of a weight is one such product over all steps and rows of the batch.
+pub(crate) fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+    assert_eq!((out.len(), a.len()), (a.width() * b.width(), b.depth()), "the shapes of a product agree");
     // Some tiles of rows at a time: their numbers lie side by side in a row of `a`.
     const ROWS: usize = 12 * TILE;
-    let mut out = vec![R::zero(); a.width() * b.width()];
     let block = |memory: &mut Vec<R>, (i, out): (usize, &mut [R])| {
         memory.resize(ROWS * DEPTH, R::zero());
         R::dispatch(ColumnsTimesPacked { out, a, first: i * ROWS, memory, b });
@@ -201,7 +200,18 @@ pub(crate) fn transposed_product<R: Real>(a: Rows<R>, b: &Packed<R>) -> Vec<R> {
     } else {
         out.par_chunks_mut(ROWS * b.width()).enumerate().for_each_init(Vec::new, block);
     }
-    out
+}
+
+/// `sums += ` the sum of the rows of `a`, the columns shared among the threads: the gradient of a
+/// bias.
+pub(crate) fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
+    const COLUMNS: usize = 512;
+    sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, sums)| {
+        for row in 0..a.len() {
+            let numbers = &a.row(row)[i * COLUMNS..][..sums.len()];
+            sums.iter_mut().zip(numbers).for_each(|(sum, &x)| *sum += x);
+        }
+    });
 }
 
 struct RowsTimesPacked<'a, R: Real> {
@@ -426,7 +436,9 @@ mod tests {
             affine(&mut same, Rows::new(&a32, k), &columns, None);
             prop_assert_eq!(&same, &out);
             let left = single(&transposed(&a, m, k));
-            prop_assert!(close(&transposed_product(Rows::new(&left, m), &packed), &truth, k));
+            let mut out = vec![0f32; m * n];
+            transposed_product(&mut out, Rows::new(&left, m), &packed);
+            prop_assert!(close(&out, &truth, k));
         }
     }
 
@@ -452,7 +464,9 @@ mod tests {
                 let packed = Packed::rows(Rows::new(&b, n));
                 let mut out = vec![0f32; m * n];
                 affine(&mut out, Rows::new(&a, k), &packed, None);
-                (out, transposed_product(Rows::new(&left, m), &packed))
+                let mut transposed = out.clone();
+                transposed_product(&mut transposed, Rows::new(&left, m), &packed);
+                (out, transposed)
             })
         };
         assert!(with(1) == with(3));

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 use rten_simd::SimdOp;
 use rten_vecmath::{MaxNum, Softmax, SumExpSub};
 
 use super::LossSum;
+use super::of_linear::OfLinear;
+use crate::kernels::{self, Real, numbers};
+use crate::{Linear, Mode};
 
 /// `-Σ_k q_k log softmax(x)_k` in nats for the logits `x` of each item, where the target
 /// distribution `q` has `1 - ε + ε/V` on the target and `ε/V` on the `V - 1` other tokens
@@ -52,19 +55,51 @@ impl CrossEntropy {
         if leading != targets.dims() {
             bail!("logits of shape {:?} for targets of shape {:?}", logits.dims(), targets.dims());
         }
-        if !(0. ..=1.).contains(&self.label_smoothing) {
-            bail!("label smoothing {} is outside 0..=1", self.label_smoothing);
-        }
+        self.check_smoothing()?;
         let targets = self.checked(targets, vocab)?;
         let count = targets.iter().flatten().count();
         let logits = logits.reshape((targets.len(), vocab))?;
-        let sum = match logits.dtype() {
-            DType::F32 | DType::F64 if logits.device().is_cpu() => logits
-                .contiguous()?
-                .apply_op1(Fused { targets: targets.into(), smoothing: self.label_smoothing })?,
-            _ => unfused(&logits, &targets, self.label_smoothing)?,
+        let smoothing = self.label_smoothing;
+        let sum = match kernels::take(&logits) {
+            true => logits.contiguous()?.apply_op1(Fused { targets: targets.into(), smoothing })?,
+            false => unfused(&logits, &targets, smoothing)?,
         };
         Ok(LossSum { sum, count })
+    }
+
+    /// The loss of `linear.forward(xs)`, `xs [..., in]`, without ever holding all its logits: for
+    /// large vocabularies. `targets` has the leading dimensions of `xs`.
+    ///
+    /// In [`Mode::Train`](crate::Mode::Train) the gradients are computed along with the loss,
+    /// where their logits are at hand; in [`Mode::Eval`](crate::Mode::Eval) only if there is a
+    /// backward pass, which then computes the logits a second time.
+    ///
+    /// # Errors
+    /// Those of [`CrossEntropy::forward`] and [`Linear::forward`].
+    pub fn of_linear(&self, linear: &Linear, xs: &Tensor, targets: &Tensor, mode: &Mode) -> Result<LossSum> {
+        if !kernels::take(xs) {
+            return self.forward(&linear.forward(xs)?, targets);
+        }
+        let (vocab, input) = linear.weight().dims2()?;
+        let Some((&last, leading)) = xs.dims().split_last() else { bail!("features without a dimension") };
+        if last != input || leading != targets.dims() {
+            let (xs, targets) = (xs.dims(), targets.dims());
+            bail!("features of shape {xs:?} for targets of shape {targets:?} and a layer of {input} inputs");
+        }
+        self.check_smoothing()?;
+        let targets = self.checked(targets, vocab)?;
+        let count = targets.iter().flatten().count();
+        let xs = xs.reshape((targets.len(), input))?.contiguous()?;
+        let along = matches!(mode, Mode::Train(_));
+        let op = OfLinear::new(targets, self.label_smoothing, along);
+        Ok(LossSum { sum: linear.apply(&xs, op)?, count })
+    }
+
+    fn check_smoothing(&self) -> Result<()> {
+        match self.label_smoothing {
+            smoothing if (0. ..=1.).contains(&smoothing) => Ok(()),
+            smoothing => bail!("label smoothing {smoothing} is outside 0..=1"),
+        }
     }
 
     /// The targets in a row, `None` where they are ignored.
@@ -113,10 +148,12 @@ impl CustomOp1 for Fused {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let storage = match storage {
-            CpuStorage::F32(data) => {
-                CpuStorage::F32(vec![self.sum(rows(data, layout)?, layout.dims()[1]) as f32])
+            CpuStorage::F32(_) => {
+                CpuStorage::F32(vec![self.sum::<f32>(numbers(storage, layout)?, layout.dims()[1]) as f32])
             }
-            CpuStorage::F64(data) => CpuStorage::F64(vec![self.sum(rows(data, layout)?, layout.dims()[1])]),
+            CpuStorage::F64(_) => {
+                CpuStorage::F64(vec![self.sum::<f64>(numbers(storage, layout)?, layout.dims()[1])])
+            }
             _ => bail!("the fused cross entropy takes f32 or f64"),
         };
         Ok((storage, Shape::from(())))
@@ -129,43 +166,59 @@ impl CustomOp1 for Fused {
 }
 
 impl Fused {
-    /// `log Σ_k exp x_k - (1 - ε) x_target - ε mean(x)`, summed in the order of the items.
-    fn sum<T: Real>(&self, logits: &[T], vocab: usize) -> f64 {
-        let smoothing = self.smoothing;
-        let losses: Vec<f64> = (logits.par_chunks_exact(vocab), &self.targets[..])
-            .into_par_iter()
-            .with_min_len(MIN_ITEMS)
-            .map(|(x, target)| {
-                let Some(target) = target else { return 0. };
-                let mean = match smoothing {
-                    0. => 0.,
-                    _ => x.iter().map(|x| x.to_f64()).sum::<f64>() / vocab as f64,
-                };
-                let on_target = x[*target as usize].to_f64();
-                T::log_sum_exp(x) - (1. - smoothing) * on_target - smoothing * mean
-            })
-            .collect();
-        losses.iter().sum()
+    /// The loss, summed in the order of the items.
+    fn sum<T: Item>(&self, logits: &[T], vocab: usize) -> f64 {
+        item_losses(logits, vocab, &self.targets, self.smoothing).iter().sum()
     }
 
-    /// `∂/∂x_k = (softmax(x)_k - q_k) · scale`; zero for ignored items.
-    fn gradient<T: Real>(&self, logits: &[T], vocab: usize, scale: f64) -> Vec<T> {
-        let elsewhere = T::from_f64(scale * self.smoothing / vocab as f64);
-        let on_target = T::from_f64(scale * (1. - self.smoothing));
-        let factor = T::from_f64(scale);
-        let mut gradient = vec![T::zero(); logits.len()];
-        (gradient.par_chunks_exact_mut(vocab), logits.par_chunks_exact(vocab), &self.targets[..])
-            .into_par_iter()
-            .with_min_len(MIN_ITEMS)
-            .for_each(|(g, x, target)| {
-                let Some(target) = target else { return };
-                g.copy_from_slice(x);
-                T::softmax(g);
-                g.iter_mut().for_each(|g| *g = *g * factor - elsewhere);
-                g[*target as usize] -= on_target;
-            });
+    fn gradient<T: Item>(&self, logits: &[T], vocab: usize, scale: f64) -> Vec<T> {
+        let mut gradient = logits.to_vec();
+        gradients_in_place(&mut gradient, vocab, &self.targets, self.smoothing, scale);
         gradient
     }
+}
+
+/// `log Σ_k exp x_k - (1 - ε) x_target - ε mean(x)` of every item; zero for ignored ones.
+pub(super) fn item_losses<T: Item>(
+    logits: &[T],
+    vocab: usize,
+    targets: &[Option<u32>],
+    smoothing: f64,
+) -> Vec<f64> {
+    (logits.par_chunks_exact(vocab), targets)
+        .into_par_iter()
+        .with_min_len(MIN_ITEMS)
+        .map(|(x, target)| {
+            let Some(target) = target else { return 0. };
+            let mean = match smoothing {
+                0. => 0.,
+                _ => x.iter().map(|x| x.to_f64()).sum::<f64>() / vocab as f64,
+            };
+            let on_target = x[*target as usize].to_f64();
+            T::log_sum_exp(x) - (1. - smoothing) * on_target - smoothing * mean
+        })
+        .collect()
+}
+
+/// Logits become `∂/∂x_k = (softmax(x)_k - q_k) · scale`; zero for ignored items.
+pub(super) fn gradients_in_place<T: Item>(
+    logits: &mut [T],
+    vocab: usize,
+    targets: &[Option<u32>],
+    smoothing: f64,
+    scale: f64,
+) {
+    let elsewhere = T::from_f64(scale * smoothing / vocab as f64);
+    let on_target = T::from_f64(scale * (1. - smoothing));
+    let factor = T::from_f64(scale);
+    (logits.par_chunks_exact_mut(vocab), targets).into_par_iter().with_min_len(MIN_ITEMS).for_each(
+        |(x, target)| {
+            let Some(target) = target else { return x.fill(T::zero()) };
+            T::softmax(x);
+            x.iter_mut().for_each(|x| *x = *x * factor - elsewhere);
+            x[*target as usize] -= on_target;
+        },
+    );
 }
 
 /// Items that one thread takes at least: below this, sharing the work costs more than it saves.
@@ -185,28 +238,21 @@ impl CustomOp1 for FusedGradient<'_> {
         let Self { loss, scale } = *self;
         let vocab = layout.dims()[1];
         let storage = match storage {
-            CpuStorage::F32(data) => CpuStorage::F32(loss.gradient(rows(data, layout)?, vocab, scale)),
-            CpuStorage::F64(data) => CpuStorage::F64(loss.gradient(rows(data, layout)?, vocab, scale)),
+            CpuStorage::F32(_) => CpuStorage::F32(loss.gradient(numbers(storage, layout)?, vocab, scale)),
+            CpuStorage::F64(_) => CpuStorage::F64(loss.gradient(numbers(storage, layout)?, vocab, scale)),
             _ => bail!("the fused cross entropy takes f32 or f64"),
         };
         Ok((storage, layout.shape().clone()))
     }
 }
 
-fn rows<'a, T>(data: &'a [T], layout: &Layout) -> Result<&'a [T]> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&data[from..to]),
-        None => bail!("the fused cross entropy takes contiguous logits"),
-    }
-}
-
 /// What the fused loss needs of a number type, over the logits of one item.
-trait Real: WithDType {
+pub(super) trait Item: Real {
     fn log_sum_exp(row: &[Self]) -> f64;
     fn softmax(row: &mut [Self]);
 }
 
-impl Real for f32 {
+impl Item for f32 {
     fn log_sum_exp(row: &[f32]) -> f64 {
         let max = MaxNum::new(row).dispatch();
         f64::from(max) + f64::from(SumExpSub::new(row, max).dispatch()).ln()
@@ -217,7 +263,7 @@ impl Real for f32 {
     }
 }
 
-impl Real for f64 {
+impl Item for f64 {
     fn log_sum_exp(row: &[f64]) -> f64 {
         let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         max + row.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
@@ -289,6 +335,40 @@ mod tests {
                 };
                 for (a, b) in gradient(fused.sum)?.into_iter().zip(gradient(plain)?) {
                     assert!((a - b).abs() <= tolerance, "{dtype:?} {vocab}: {a} {b}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_loss_of_a_layer_is_that_of_its_logits_in_value_and_gradient() -> Result<()> {
+        for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F64, 1e-11)] {
+            // The larger vocabulary takes the items in several blocks.
+            for (vocab, smoothing) in [(7, 0.), (7, 0.1), (40_000, 0.1)] {
+                let parameters = crate::Parameters::new(1, dtype, &Device::Cpu);
+                let linear = Linear::new(6, vocab, true, parameters.builder())?;
+                let (xs, targets) = example(6)?;
+                let xs = Var::from_tensor(&xs.to_dtype(dtype)?)?;
+                let loss = smoothed(smoothing);
+                let plain = loss.forward(&linear.forward(&xs)?, &targets)?;
+                let truth = (&plain.sum * 0.5)?.backward()?;
+                for mode in [Mode::Eval, Mode::Train(&mut Generator::new(1))] {
+                    let ours = loss.of_linear(&linear, &xs, &targets, &mode)?;
+                    assert_eq!(ours.count, plain.count);
+                    let sum = |loss: &LossSum| loss.sum.to_dtype(DType::F64)?.to_scalar::<f64>();
+                    assert!((sum(&ours)? / sum(&plain)? - 1.).abs() < tolerance);
+                    let scaled = (&ours.sum * 0.5)?;
+                    for gradients in [scaled.backward()?, scaled.backward()?] {
+                        let variables = [Some(xs.as_tensor()), Some(linear.weight()), linear.bias()];
+                        for variable in variables.into_iter().flatten() {
+                            let of = |g: &candle_core::backprop::GradStore| g.get(variable).cloned();
+                            let (Some(a), Some(b)) = (of(&gradients), of(&truth)) else { panic!("none") };
+                            let difference = (a - b)?.abs()?.flatten_all()?.max(0)?;
+                            let difference = difference.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                            assert!(difference < tolerance, "{dtype:?} {vocab} {smoothing}: {difference}");
+                        }
+                    }
                 }
             }
         }

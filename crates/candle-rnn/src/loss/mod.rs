@@ -1,6 +1,7 @@
 //! Losses over padded sequences.
 
 mod cross_entropy;
+mod of_linear;
 
 use candle_core::Tensor;
 

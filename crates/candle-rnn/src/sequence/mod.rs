@@ -32,13 +32,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, MetalStorage, Result, Shape,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, MetalStorage, Result, Shape,
     Storage, Tensor, bail,
 };
 
 use crate::Lengths;
 use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
+use crate::kernels::{self, numbers};
 
 mod cpu;
 pub mod reference;
@@ -86,7 +87,7 @@ pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
     }
     let (xs, state) = (sequence.xs.contiguous()?, sequence.state.contiguous()?);
     let weights = sequence.weights.detach();
-    if !on_cpu(&xs) {
+    if !kernels::take(&xs) {
         let (ys, last) = stepwise::forward(&layer, &weights, &xs.detach(), &state.detach())?;
         exchange.lock().result = Some(ys);
         exchange.lock().last = Some(last);
@@ -95,11 +96,6 @@ pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
     let ys = xs.apply_op3(&ticket, &state, node)?;
     let last = ys.apply_op1(FinalState(exchange))?;
     Ok((ys, last))
-}
-
-/// Whether there is a path of our own for these numbers.
-fn on_cpu(xs: &Tensor) -> bool {
-    xs.device().is_cpu() && matches!(xs.dtype(), DType::F32 | DType::F64)
 }
 
 /// The sizes of one layer.
@@ -359,12 +355,12 @@ impl CustomOp3 for SequenceOp {
         let Sizes { batch, time, output, .. } = self.layer.sizes;
         let (ys, last, saved) = match (xs, state) {
             (CpuStorage::F32(_), CpuStorage::F32(_)) => {
-                let (xs, state) = (cpu::numbers(xs, lx)?, cpu::numbers(state, ls)?);
+                let (xs, state) = (numbers(xs, lx)?, numbers(state, ls)?);
                 let (ys, last, saved) = cpu::forward(&self.layer, &self.weights, xs, state)?;
                 (CpuStorage::F32(ys), last, Saved::F32(saved))
             }
             (CpuStorage::F64(_), CpuStorage::F64(_)) => {
-                let (xs, state) = (cpu::numbers(xs, lx)?, cpu::numbers(state, ls)?);
+                let (xs, state) = (numbers(xs, lx)?, numbers(state, ls)?);
                 let (ys, last, saved) = cpu::forward(&self.layer, &self.weights, xs, state)?;
                 (CpuStorage::F64(ys), last, Saved::F64(saved))
             }

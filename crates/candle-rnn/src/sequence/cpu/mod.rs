@@ -10,12 +10,13 @@
 //!
 //! No barrier stands between two steps of a walk: each thread has rows of its own ([`plan`]).
 
-use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{Device, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{Gradients, Layer, Sizes, Wanted};
 use crate::cell::{Cell, CellWeights};
-use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, affine, product, transposed_product};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows};
+use crate::kernels::{affine, product, transposed_product, with_numbers};
 
 mod elman;
 mod gru;
@@ -115,24 +116,6 @@ impl<R: Real> Carried<R> {
     fn new(pass: &BackwardWalk<R>, bias: usize) -> Self {
         let squares = pass.flow.then(|| vec![0.; pass.walk.steps()]);
         Self { state: Vec::new(), bias: vec![R::zero(); bias], squares }
-    }
-}
-
-/// The numbers of a contiguous tensor.
-pub(super) fn numbers<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [R]> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&R::cpu_storage_as_slice(storage)?[from..to]),
-        None => bail!("rnn-sequence: an input is not contiguous"),
-    }
-}
-
-/// `f` of the numbers of a tensor in main memory.
-fn with_numbers<R: Real, T>(tensor: &Tensor, f: impl FnOnce(&[R]) -> T) -> Result<T> {
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => Ok(f(numbers(storage, layout)?)),
-        _ => bail!("rnn-sequence: a weight is on another device than the input"),
     }
 }
 
@@ -357,6 +340,11 @@ fn weight_gradients<R: Real>(
     let Sizes { input, gates, hidden, output, order, .. } = layer.sizes;
     let plan = &saved.plan;
     let scale = layer.weight_scale();
+    let product = |a: Rows<R>, b: &Packed<R>| {
+        let mut dw = vec![R::zero(); a.width() * b.width()];
+        transposed_product(&mut dw, a, b);
+        dw
+    };
     let scaled = |mut numbers: Vec<R>, shape: Shape| {
         if scale != 1. {
             numbers.iter_mut().for_each(|x| *x *= R::from_f64(scale));
@@ -364,12 +352,12 @@ fn weight_gradients<R: Real>(
         tensor(numbers, shape)
     };
     let inputs = with_numbers(xs, |xs| Packed::rows(Rows::in_order(xs, input, &plan.sources)))?;
-    let mut tensors = vec![scaled(transposed_product(Rows::new(deltas, gates), &inputs), (gates, input).into())?];
+    let mut tensors = vec![scaled(product(Rows::new(deltas, gates), &inputs), (gates, input).into())?];
 
     let recurrent = if layer.cell == Cell::Gru { second } else { deltas };
     for lag in 1..=order {
         let earlier = Packed::rows(Rows::in_order(&saved.h, output, &plan.lagged(order, lag)));
-        let dw = transposed_product(Rows::new(recurrent, gates), &earlier);
+        let dw = product(Rows::new(recurrent, gates), &earlier);
         tensors.push(scaled(dw, (gates, output).into())?);
     }
 
@@ -393,7 +381,7 @@ fn weight_gradients<R: Real>(
             }
         }
         let unprojected = Packed::rows(Rows::new(&unprojected, hidden));
-        let dw = transposed_product(Rows::new(second, output), &unprojected);
+        let dw = product(Rows::new(second, output), &unprojected);
         tensors.push(scaled(dw, (output, hidden).into())?);
     }
     Ok(tensors)

@@ -1,0 +1,36 @@
+//! The worker that measures this repository, and the machine's peak.
+
+mod layer;
+mod model;
+mod peak;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use candle_rnn::Parameters;
+use worker::{Peer, Prepared, Row, numbers, serve};
+
+fn main() -> Result<()> {
+    serve(&Peer { prepare, peak: Some(peak::measure) })
+}
+
+fn prepare(row: &Row) -> Result<Prepared> {
+    Ok(match row {
+        Row::Layer(layer) => Prepared::Ready(Box::new(layer::Pass::new(layer)?)),
+        Row::Train(train) if train.bf16 => Prepared::Unsupported("trains in f32"),
+        Row::Train(train) => Prepared::Ready(Box::new(model::Training::new(train)?)),
+        Row::Generate(generate) => Prepared::Ready(Box::new(model::Writing::new(generate)?)),
+    })
+}
+
+/// Gives every variable the numbers that it has in all workers.
+fn set_weights(parameters: &Parameters, hidden: usize) -> Result<()> {
+    for (name, variable) in parameters.named() {
+        let values = numbers::fill(&name, variable.elem_count(), numbers::scale(&name, hidden));
+        variable.set(&Tensor::from_vec(values, variable.shape(), parameters.device())?)?;
+    }
+    Ok(())
+}
+
+fn root_mean_square(tensor: &Tensor) -> Result<f64> {
+    Ok(numbers::root_mean_square(&tensor.flatten_all()?.to_vec1()?))
+}
