@@ -1,4 +1,4 @@
-//! The network: embedding → dropout → recurrent layers → dropout → scores of the next symbol.
+//! The network: embedding → recurrent layers → scores of the next symbol, with dropout between.
 //!
 //! With `x_t` the vector of symbol `w_t`: `h_t = Rnn(x_t, h_{t-1})`,
 //! `p(w_{t+1} | w_1 … w_t) = softmax(W h_t + b)` (Mikolov et al. 2010, *Recurrent neural network
@@ -49,9 +49,12 @@ pub struct NetworkConfig {
     pub hidden_size: usize,
     /// Number of recurrent layers.
     pub layers: usize,
-    /// Probability with which a number is dropped in training: of the embedding, between the
-    /// layers and before the output (Zaremba et al. 2014).
+    /// Probability with which a number is dropped in training, between the layers and before the
+    /// output (Zaremba et al. 2014).
     pub dropout: f64,
+    /// The same for the vectors of the symbols. The few characters of an alphabet are better read
+    /// whole; a vocabulary of words may be overfitted without.
+    pub embedding_dropout: f64,
     /// Use the embedding as the output's weight (Press and Wolf 2017); needs
     /// `embedding_size = hidden_size`.
     pub tied: bool,
@@ -60,7 +63,7 @@ pub struct NetworkConfig {
 }
 
 impl Default for NetworkConfig {
-    /// Two LSTM layers of 512 units over vectors of 128, dropout 0.5, untied.
+    /// Two LSTM layers of 512 units over vectors of 128, dropout 0.5 but of the vectors, untied.
     fn default() -> Self {
         Self {
             cell: CellName::Lstm,
@@ -68,6 +71,7 @@ impl Default for NetworkConfig {
             hidden_size: 512,
             layers: 2,
             dropout: 0.5,
+            embedding_dropout: 0.0,
             tied: false,
             reduction: Reduction::Sum,
         }
@@ -80,7 +84,7 @@ impl NetworkConfig {
     /// # Errors
     /// [`UsageError`], with what to change.
     pub fn validate(&self) -> Result<(), UsageError> {
-        let Self { embedding_size, hidden_size, layers, dropout, tied, .. } = *self;
+        let Self { embedding_size, hidden_size, layers, tied, .. } = *self;
         for (name, value) in
             [("embedding size", embedding_size), ("hidden size", hidden_size), ("number of layers", layers)]
         {
@@ -88,10 +92,12 @@ impl NetworkConfig {
                 return Err(UsageError::new(format!("the {name} must be at least 1")));
             }
         }
-        if !(0.0..1.0).contains(&dropout) {
-            return Err(UsageError::new(format!(
-                "the dropout must be at least 0 and below 1, not {dropout}"
-            )));
+        for (name, value) in [("dropout", self.dropout), ("embedding dropout", self.embedding_dropout)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(UsageError::new(format!(
+                    "the {name} must be at least 0 and below 1, not {value}"
+                )));
+            }
         }
         if tied && embedding_size != hidden_size {
             return Err(UsageError::new(format!(
@@ -119,6 +125,7 @@ pub struct Network {
     rnn: Rnn,
     output: Linear,
     dropout: f64,
+    embedding_dropout: f64,
 }
 
 impl Network {
@@ -143,7 +150,8 @@ impl Network {
         } else {
             Linear::new(rnn.output_size(), vocab_size, true, vb.pp("output"))?
         };
-        Ok(Self { embedding, rnn, output, dropout: config.dropout })
+        let NetworkConfig { dropout, embedding_dropout, .. } = *config;
+        Ok(Self { embedding, rnn, output, dropout, embedding_dropout })
     }
 
     /// Scores of the next symbol after each of `symbols` (`[batch, time]`, u32):
@@ -169,7 +177,7 @@ impl Network {
         state: Option<&State>,
         mode: &mut Mode,
     ) -> candle_core::Result<(Tensor, State)> {
-        let vectors = dropout(&self.embedding.forward(symbols)?, self.dropout, mode)?;
+        let vectors = dropout(&self.embedding.forward(symbols)?, self.embedding_dropout, mode)?;
         self.rnn.forward(&vectors, None, state, mode)
     }
 

@@ -35,13 +35,13 @@ pub struct RunConfig {
 }
 
 impl Default for RunConfig {
-    /// The settings of a text of about a million characters: 64 rows of windows of 100 steps, 16
+    /// The settings of a text of about a million characters: 32 rows of windows of 64 steps, 16
     /// epochs of Adam at 2·10⁻³ falling along a cosine.
     fn default() -> Self {
         Self {
             data: DataConfig::default(),
             network: NetworkConfig::default(),
-            windows: Windows { batch: 64, window: 100, overlap: 0 },
+            windows: Windows { batch: 32, window: 64, overlap: 0 },
             training: TrainConfig { epochs: 16.0, ..TrainConfig::default() },
         }
     }
@@ -133,17 +133,20 @@ pub struct TrainArgs {
     /// Recurrent layers [default: 2]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub layers: Option<usize>,
-    /// Probability of dropping a number in training [default: 0.5]
+    /// Probability of dropping a number between the layers in training [default: 0.5]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub dropout: Option<f64>,
+    /// Probability of dropping a number of a symbol's vector in training [default: 0]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    pub embedding_dropout: Option<f64>,
     /// Use the embedding as the output's weight; needs equal embedding and hidden sizes
     #[arg(long, help_heading = "Network")]
     pub tied: bool,
 
-    /// Rows of text read side by side [default: 64]
+    /// Rows of text read side by side [default: 32]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub batch: Option<usize>,
-    /// Steps the gradient reaches back [default: 100]
+    /// Steps the gradient reaches back [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub window: Option<usize>,
     /// Steps of a window that the one before has read too [default: 0]
@@ -204,6 +207,7 @@ impl TrainArgs {
         set(&mut network.hidden_size, &self.hidden_size);
         set(&mut network.layers, &self.layers);
         set(&mut network.dropout, &self.dropout);
+        set(&mut network.embedding_dropout, &self.embedding_dropout);
         network.tied |= self.tied;
         set(&mut windows.batch, &self.batch);
         set(&mut windows.window, &self.window);

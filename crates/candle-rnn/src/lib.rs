@@ -44,6 +44,7 @@ pub mod cell;
 pub mod dropout;
 pub mod embedding;
 pub mod init;
+#[doc(hidden)] // for benches/; not an interface to build on
 pub mod kernels;
 pub mod layer_norm;
 pub mod lengths;
@@ -59,6 +60,7 @@ pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
 pub use dropout::dropout;
 pub use embedding::Embedding;
+pub use kernels::instruction_set;
 pub use layer_norm::LayerNorm;
 pub use lengths::Lengths;
 pub use linear::Linear;

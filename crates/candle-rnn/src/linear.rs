@@ -179,9 +179,9 @@ impl CustomOp3 for Affine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Generator;
     use crate::Parameters;
     use candle_core::{Device, Var};
-    use crate::Generator;
 
     #[test]
     fn it_multiplies_by_the_transposed_weight_and_adds_the_bias() -> Result<()> {

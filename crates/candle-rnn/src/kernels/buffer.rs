@@ -9,7 +9,7 @@ use super::Real;
 const KEPT: usize = 24;
 
 /// Where the memory of [`Buffer`]s waits for its next use.
-pub(crate) struct Pool<R>(Mutex<Vec<Vec<R>>>);
+pub struct Pool<R>(Mutex<Vec<Vec<R>>>);
 
 impl<R> Pool<R> {
     pub const fn new() -> Self {
@@ -24,7 +24,7 @@ impl<R> Pool<R> {
 /// Numbers of unspecified value to be written over, at the start of a cache line. The memory
 /// goes back to a pool when the buffer is dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer<R: Real> {
+pub struct Buffer<R: Real> {
     memory: Vec<R>,
     start: usize,
     len: usize,
@@ -43,12 +43,34 @@ impl<R: Real> Buffer<R> {
             fitting.min_by_key(|&i| free[i].len()).map(|i| free.remove(i)).unwrap_or_default()
         });
         if memory.is_empty() {
-            memory = vec![R::zero(); needed];
+            memory = Vec::with_capacity(needed);
+            ask_for_large_pages(&mut memory);
+            memory.resize(needed, R::zero());
         }
         let start = memory.as_ptr().align_offset(ALIGNMENT).min(needed - len);
         Self { memory, start, len }
     }
 }
+
+/// Asks the system to back memory that is still empty with pages of 2 MB: a weight that is read
+/// from start to end at every time step then costs fewer translations of addresses, and the
+/// processor reads ahead of itself without stopping at every 4 kB.
+#[cfg(target_os = "linux")]
+fn ask_for_large_pages<R>(memory: &mut Vec<R>) {
+    const LARGE_PAGE: usize = 2 << 20;
+    let spare = memory.spare_capacity_mut();
+    let first = spare.as_mut_ptr().cast::<u8>();
+    let skipped = first.align_offset(LARGE_PAGE);
+    let whole_pages = size_of_val(spare).saturating_sub(skipped) / LARGE_PAGE * LARGE_PAGE;
+    if whole_pages > 0 {
+        // Safety: these pages lie within memory of our own; the advice does not change it. Where
+        // the system does not take it, all works as before.
+        unsafe { libc::madvise(first.add(skipped).cast(), whole_pages, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_large_pages<R>(_: &mut Vec<R>) {}
 
 impl<R: Real> Drop for Buffer<R> {
     fn drop(&mut self) {

@@ -10,7 +10,7 @@ use rten_vecmath::{Sigmoid, Tanh};
 use super::buffer::Pool;
 
 /// Numbers side by side; arithmetic is element by element.
-pub(crate) trait Vector: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+pub trait Vector: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
     /// `self · b + c`, rounded once where the processor can.
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// `1 / (1 + e^{−x})`
@@ -24,7 +24,7 @@ pub(crate) trait Vector: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Ou
 }
 
 /// An instruction set: how vectors are made of numbers in memory.
-pub(crate) trait Lanes: Copy {
+pub trait Lanes: Copy {
     type Real: Real;
     type Vector: Vector;
 
@@ -55,13 +55,13 @@ pub(crate) trait Lanes: Copy {
 
 /// Work written for any instruction set. Mark `run` `#[inline(always)]`, or it is compiled for
 /// the oldest processor.
-pub(crate) trait Kernel<R> {
+pub trait Kernel<R> {
     type Output;
     fn run<L: Lanes<Real = R>>(self, lanes: L) -> Self::Output;
 }
 
 /// f32 or f64.
-pub(crate) trait Real: WithDType + Default {
+pub trait Real: WithDType + Default {
     /// Runs `kernel` on the best instruction set for these numbers.
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output;
     /// Where the memory of [`Buffer`](super::Buffer)s rests.
@@ -72,7 +72,7 @@ pub(crate) trait Real: WithDType + Default {
 ///
 /// # Errors
 /// When it is of another type or not contiguous.
-pub(crate) fn numbers<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [R]> {
+pub fn numbers<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [R]> {
     match layout.contiguous_offsets() {
         Some((from, to)) => Ok(&R::cpu_storage_as_slice(storage)?[from..to]),
         None => bail!("a kernel needs contiguous tensors"),
@@ -83,7 +83,7 @@ pub(crate) fn numbers<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> 
 ///
 /// # Errors
 /// When it is not in main memory or of another type.
-pub(crate) fn with_numbers<R: Real, T>(tensor: &Tensor, f: impl FnOnce(&[R]) -> T) -> Result<T> {
+pub fn with_numbers<R: Real, T>(tensor: &Tensor, f: impl FnOnce(&[R]) -> T) -> Result<T> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
@@ -127,10 +127,10 @@ impl<K: Kernel<f32>> SimdOp for Dispatched<K> {
 
 /// f32 in the vectors of an instruction set.
 #[derive(Clone, Copy)]
-struct Simd<I>(I);
+pub(super) struct Simd<I>(pub I);
 
 #[derive(Clone, Copy)]
-struct SimdVector<I: Isa> {
+pub(super) struct SimdVector<I: Isa> {
     isa: I,
     x: I::F32,
 }

@@ -8,13 +8,13 @@ mod buffer;
 mod lanes;
 mod product;
 
-pub(crate) use buffer::Buffer;
+pub use buffer::Buffer;
 pub use lanes::instruction_set;
-pub(crate) use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
-pub(crate) use product::{Packed, Rows, add_rows, affine, product, transposed_product};
+pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
+pub use product::{Packed, Rows, add_rows, affine, product, transposed_product};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.
-pub(crate) fn take(tensor: &candle_core::Tensor) -> bool {
+pub fn take(tensor: &candle_core::Tensor) -> bool {
     use candle_core::DType::{F32, F64};
     tensor.device().is_cpu() && matches!(tensor.dtype(), F32 | F64)
 }

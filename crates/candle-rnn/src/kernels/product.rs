@@ -20,17 +20,14 @@ const PANEL: usize = 2;
 /// Steps of the inner dimension per pass over the rows: a panel of these fits the second-level
 /// cache beside the rows it meets.
 const DEPTH: usize = 512;
-/// Rows that one task of a shared product takes.
+/// Rows that one task of a shared product takes at most.
 const BLOCK: usize = 64;
-/// How many rows ahead of their use the next ones are asked for: they lie so far apart that the
-/// processor does not foresee them.
-const AHEAD: usize = 8;
 /// Multiplications below which sharing among threads costs more than it saves.
 const WORTH_SHARING: usize = 1 << 20;
 
 /// Rows of equal width in a slice, in the order of an index or as they stand.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a, R> {
+pub struct Rows<'a, R> {
     data: &'a [R],
     width: usize,
     order: Option<&'a [usize]>,
@@ -83,7 +80,7 @@ impl<'a, R> Rows<'a, R> {
 ///
 /// Panel `p` holds columns `p · w … (p + 1) · w − 1`, row after row; beyond the last column are
 /// zeros.
-pub(crate) struct Packed<R: Real> {
+pub struct Packed<R: Real> {
     panels: Buffer<R>,
     depth: usize,
     width: usize,
@@ -94,7 +91,11 @@ pub(crate) struct Packed<R: Real> {
 impl<R: Real> Packed<R> {
     /// The matrix with these rows.
     pub fn rows(rows: Rows<R>) -> Self {
-        Self::fill(rows.len(), rows.width(), |panel, width, columns| {
+        Self::rows_in_panels(rows, R::dispatch(PanelWidth))
+    }
+
+    fn rows_in_panels(rows: Rows<R>, panel: usize) -> Self {
+        Self::fill(rows.len(), rows.width(), panel, |panel, width, columns| {
             for (to, i) in panel.chunks_exact_mut(width).zip(0..) {
                 let (to, padding) = to.split_at_mut(columns.len());
                 to.copy_from_slice(&rows.row(i)[columns.clone()]);
@@ -107,7 +108,7 @@ impl<R: Real> Packed<R> {
     pub fn columns(rows: Rows<R>) -> Self {
         // So many steps of the depth that the part of the panel they fill stays in the cache.
         const STEPS: usize = 64;
-        Self::fill(rows.width(), rows.len(), |panel, width, columns| {
+        Self::fill(rows.width(), rows.len(), R::dispatch(PanelWidth), |panel, width, columns| {
             for (to, from) in panel.chunks_mut(STEPS * width).zip((0..).step_by(STEPS)) {
                 let steps = to.len() / width;
                 for column in 0..width {
@@ -124,8 +125,12 @@ impl<R: Real> Packed<R> {
     }
 
     /// `fill` writes a panel, given its number of columns and which of the matrix they are.
-    fn fill(depth: usize, width: usize, fill: impl Fn(&mut [R], usize, Range<usize>) + Sync) -> Self {
-        let panel = R::dispatch(PanelWidth);
+    fn fill(
+        depth: usize,
+        width: usize,
+        panel: usize,
+        fill: impl Fn(&mut [R], usize, Range<usize>) + Sync,
+    ) -> Self {
         let count = width.div_ceil(panel);
         let mut panels = Buffer::new(count * panel * depth);
         let columns = |p: usize| p * panel..((p + 1) * panel).min(width);
@@ -160,51 +165,56 @@ impl<R> Kernel<R> for PanelWidth {
 }
 
 /// `out += a b` on this thread; `out` is `[rows of a, width of b]`.
-pub(crate) fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     assert_eq!((out.len(), a.width()), (a.len() * b.width(), b.depth()), "the shapes of a product agree");
     R::dispatch(RowsTimesPacked { out, a, b });
 }
 
 /// `out = a b + bias` (without bias: `a b`), its rows shared among the threads. The bits do not
 /// depend on their number.
-pub(crate) fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[R]>) {
+pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[R]>) {
     let width = b.width();
+    // Blocks of equal size, as many for one thread as for the other.
+    let threads = rayon::current_num_threads();
+    let size = a.len().div_ceil(a.len().div_ceil(BLOCK).next_multiple_of(threads)).max(1);
     let block = |(i, out): (usize, &mut [R])| {
         match bias {
             Some(bias) => out.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
             None => out.fill(R::zero()),
         }
         let rows = out.len() / width;
-        product(out, a.slice(i * BLOCK..i * BLOCK + rows), b);
+        product(out, a.slice(i * size..i * size + rows), b);
     };
     if out.len() * b.depth() < WORTH_SHARING {
-        out.chunks_mut(BLOCK * width).enumerate().for_each(block);
+        out.chunks_mut(size * width).enumerate().for_each(block);
     } else {
-        out.par_chunks_mut(BLOCK * width).enumerate().for_each(block);
+        out.par_chunks_mut(size * width).enumerate().for_each(block);
     }
 }
 
 /// `out += aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`.
 /// The gradient of a weight is one such product over all steps and rows of the batch.
-pub(crate) fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     assert_eq!((out.len(), a.len()), (a.width() * b.width(), b.depth()), "the shapes of a product agree");
-    // Some tiles of rows at a time: their numbers lie side by side in a row of `a`.
+    // Some tiles of rows at a time, their numbers side by side in a row of `a`; as many pieces for
+    // one thread as for the other.
     const ROWS: usize = 12 * TILE;
-    let block = |memory: &mut Vec<R>, (i, out): (usize, &mut [R])| {
-        memory.resize(ROWS * DEPTH, R::zero());
-        R::dispatch(ColumnsTimesPacked { out, a, first: i * ROWS, memory, b });
+    let pieces = a.width().div_ceil(ROWS).next_multiple_of(rayon::current_num_threads());
+    let size = a.width().div_ceil(pieces).next_multiple_of(TILE);
+    let piece = |memory: &mut Vec<R>, (i, out): (usize, &mut [R])| {
+        R::dispatch(ColumnsTimesPacked { out, a, first: i * size, memory, b });
     };
     if out.len() * b.depth() < WORTH_SHARING {
         let mut memory = Vec::new();
-        out.chunks_mut(ROWS * b.width()).enumerate().for_each(|item| block(&mut memory, item));
+        out.chunks_mut(size * b.width()).enumerate().for_each(|item| piece(&mut memory, item));
     } else {
-        out.par_chunks_mut(ROWS * b.width()).enumerate().for_each_init(Vec::new, block);
+        out.par_chunks_mut(size * b.width()).enumerate().for_each_init(Vec::new, piece);
     }
 }
 
 /// `sums += ` the sum of the rows of `a`, the columns shared among the threads: the gradient of a
 /// bias.
-pub(crate) fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
+pub fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
     const COLUMNS: usize = 512;
     sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, sums)| {
         for row in 0..a.len() {
@@ -249,7 +259,7 @@ struct ColumnsTimesPacked<'a, R: Real> {
     a: Rows<'a, R>,
     first: usize,
     /// For the columns of `a`, put in the order in which they are read.
-    memory: &'a mut [R],
+    memory: &'a mut Vec<R>,
     b: &'a Packed<R>,
 }
 
@@ -261,21 +271,29 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
         let Self { out, a, first, memory, b } = self;
         let rows = out.len() / b.width;
         let height = tile_rows(lanes);
+        memory.resize(rows.div_ceil(height) * TILE * DEPTH, R::zero());
         for depth in blocks(0..b.depth, DEPTH) {
             // Tile after tile, step after step, `TILE` numbers each.
             for (k, i) in depth.clone().enumerate() {
                 let numbers = &a.row(i)[first..first + rows];
-                lanes.prefetch(&a.row((i + AHEAD).min(depth.end - 1))[first..first + rows]);
                 for (tile, numbers) in numbers.chunks(height).enumerate() {
-                    let to = &mut memory[(tile * depth.len() + k) * TILE..][..TILE];
-                    match numbers.as_array::<TILE>() {
-                        Some(numbers) => to.copy_from_slice(numbers),
-                        None => to[..numbers.len()].copy_from_slice(numbers),
+                    let to = &mut memory[(tile * depth.len() + k) * TILE..];
+                    match (to.first_chunk_mut::<TILE>(), numbers.as_array()) {
+                        (Some(to), Some(numbers)) => *to = *numbers,
+                        _ => to[..numbers.len()].copy_from_slice(numbers),
                     }
                 }
             }
-            for panel in 0..b.width.div_ceil(b.panel) {
+            // The next ones lie so far apart that the processor does not foresee them: they are
+            // asked for while it computes.
+            let panels = b.width.div_ceil(b.panel);
+            let mut next = depth.end..(depth.end + DEPTH).min(b.depth);
+            let at_a_time = next.len().div_ceil(panels * rows.div_ceil(height));
+            for panel in 0..panels {
                 for (i, tile) in blocks(0..rows, height).enumerate() {
+                    for k in next.by_ref().take(at_a_time) {
+                        lanes.prefetch(&a.row(k)[first..first + rows]);
+                    }
                     let packed = &memory[i * depth.len() * TILE..][..depth.len() * TILE];
                     let left = std::array::from_fn(|i| packed[i..].as_ptr());
                     // Safety: `left` points to the numbers of the columns at these depths.
@@ -439,6 +457,35 @@ mod tests {
             let mut out = vec![0f32; m * n];
             transposed_product(&mut out, Rows::new(&left, m), &packed);
             prop_assert!(close(&out, &truth, k));
+        }
+    }
+
+    /// Both products on an instruction set that this machine may not prefer.
+    fn on<I: rten_simd::Isa>(isa: I) {
+        let lanes = crate::kernels::lanes::Simd(isa);
+        let (m, k, n) = (115, 530, 45);
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let truth = plain(&a, &b, m, k, n);
+        let (a32, b32, left) = (single(&a), single(&b), single(&transposed(&a, m, k)));
+        let packed = Packed::rows_in_panels(Rows::new(&b32, n), PanelWidth.run(lanes));
+        let (mut out, mut same) = (vec![0f32; m * n], vec![0f32; m * n]);
+        RowsTimesPacked { out: &mut out, a: Rows::new(&a32, k), b: &packed }.run(lanes);
+        assert!(close(&out, &truth, k));
+        let (out, memory) = (&mut same, &mut Vec::new());
+        ColumnsTimesPacked { out, a: Rows::new(&left, m), first: 0, memory, b: &packed }.run(lanes);
+        assert!(close(&same, &truth, k));
+    }
+
+    #[test]
+    fn products_are_the_same_on_every_instruction_set() {
+        on(rten_simd::isa::GenericIsa::new());
+        #[cfg(target_arch = "x86_64")]
+        if let Some(isa) = rten_simd::isa::Avx2Isa::new() {
+            on(isa);
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(isa) = rten_simd::isa::ArmNeonIsa::new() {
+            on(isa);
         }
     }
 

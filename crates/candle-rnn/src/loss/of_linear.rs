@@ -100,7 +100,8 @@ impl OfLinear {
         let gradients = match kept {
             Some(kept) => kept,
             None => {
-                let now = |xs: &[R], weight: &[R], bias: &[R]| self.compute(&Inputs { xs, weight, bias }, true);
+                let now =
+                    |xs: &[R], weight: &[R], bias: &[R]| self.compute(&Inputs { xs, weight, bias }, true);
                 let (_, computed) = with_numbers(xs, |xs| {
                     with_numbers(weight, |weight| with_numbers(bias, |bias| now(xs, weight, bias)))
                 })???;

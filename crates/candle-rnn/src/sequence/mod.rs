@@ -32,8 +32,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, MetalStorage, Result, Shape,
-    Storage, Tensor, bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, MetalStorage, Result, Shape, Storage,
+    Tensor, bail,
 };
 
 use crate::Lengths;
@@ -404,8 +404,7 @@ impl CustomOp3 for SequenceOp {
         outputs: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (layer, weights) = (&self.layer, &self.weights);
-        let wanted =
-            Wanted { xs: xs.track_op(), weights: ticket.track_op(), state: state.track_op() };
+        let wanted = Wanted { xs: xs.track_op(), weights: ticket.track_op(), state: state.track_op() };
         let last = match self.exchange.lock().last_gradient.take() {
             Some(gradient) => gradient,
             None => state.zeros_like()?,

@@ -46,9 +46,9 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
             let previous = &self.h_previous[row.clone()];
             let (m_row, h_row) = (&mut self.m[row.clone()], &mut self.h[row]);
             for j in l.pieces(size) {
-                let [r, z, m] = [0, 1, 2].map(|k| l.load(&recurrent[k * size..][j.clone()]));
-                let r = (l.load(&gr[j.clone()]) + r).sigmoid();
-                let z = (l.load(&gz[j.clone()]) + z).sigmoid();
+                let r = (l.load(&gr[j.clone()]) + l.load(&recurrent[j.clone()])).sigmoid();
+                let z = (l.load(&gz[j.clone()]) + l.load(&recurrent[size..][j.clone()])).sigmoid();
+                let m = l.load(&recurrent[2 * size..][j.clone()]);
                 let n = (l.load(&gn[j.clone()]) + r * m).tanh();
                 l.store(r, &mut gr[j.clone()]);
                 l.store(z, &mut gz[j.clone()]);
@@ -114,14 +114,13 @@ impl<R: Real> Kernel<R> for StepBack<'_, R> {
         let size = self.hidden;
         let one = l.splat(R::one());
         let deltas = self.deltas.chunks_exact_mut(3 * size).zip(self.recurrent.chunks_exact_mut(3 * size));
-        for (row, (gates, (deltas, recurrent))) in
-            self.gates.chunks_exact(3 * size).zip(deltas).enumerate()
-        {
+        for (row, (gates, (deltas, recurrent))) in self.gates.chunks_exact(3 * size).zip(deltas).enumerate() {
             let row = row * size..(row + 1) * size;
             let (m_row, previous) = (&self.m[row.clone()], &self.h_previous[row.clone()]);
             let dh_row = &mut self.dh[row];
             for j in l.pieces(size) {
-                let [r, z, n] = [0, 1, 2].map(|k| l.load(&gates[k * size..][j.clone()]));
+                let (r, z) = (l.load(&gates[j.clone()]), l.load(&gates[size..][j.clone()]));
+                let n = l.load(&gates[2 * size..][j.clone()]);
                 let d = l.load(&dh_row[j.clone()]);
                 let dn = d * (one - z) * (one - n * n);
                 let dz = d * (l.load(&previous[j.clone()]) - n) * z * (one - z);

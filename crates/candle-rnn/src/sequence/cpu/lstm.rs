@@ -146,7 +146,8 @@ impl<R: Real> Kernel<R> for StepBack<'_, R> {
             let (tanh_row, c_previous) = (&self.tanh_c[row.clone()], &self.c_previous[row.clone()]);
             let (d_row, dc_row) = (&self.d[row.clone()], &mut self.dc[row]);
             for j in l.pieces(n) {
-                let [i, f, g, o] = [0, 1, 2, 3].map(|k| l.load(&gates[k * n..][j.clone()]));
+                let (i, f) = (l.load(&gates[j.clone()]), l.load(&gates[n..][j.clone()]));
+                let (g, o) = (l.load(&gates[2 * n..][j.clone()]), l.load(&gates[3 * n..][j.clone()]));
                 let (d, tanh_c) = (l.load(&d_row[j.clone()]), l.load(&tanh_row[j.clone()]));
                 let e = l.load(&dc_row[j.clone()]) + d * o * (one - tanh_c * tanh_c);
                 let di = e * g * i * (one - i);

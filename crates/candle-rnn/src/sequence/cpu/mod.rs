@@ -271,20 +271,21 @@ pub(super) fn backward<R: Real>(
     let kept_gates = saved.gates.len() / plan.total();
     let mut walk_back = |outputs: &[R], last: &[R]| {
         let pieces = plan.split(&mut deltas, sizes.gates).into_iter().zip(plan.split(&mut second, beside));
-        let walks = histories(layer, saved).into_iter().zip(pieces).map(|((walk, h, c), (deltas, second))| {
-            let pass = BackwardWalk {
-                walk,
-                gates: &saved.gates[walk.within(kept_gates)],
-                h,
-                c,
-                extra: &saved.extra[walk.within(widths.extra)],
-                deltas,
-                outputs: Rows::in_order(outputs, sizes.output, &plan.sources),
-                last: Rows::new(last, sizes.state),
-                flow: layer.flow.is_some(),
-            };
-            (pass, second)
-        });
+        let walks =
+            histories(layer, saved).into_iter().zip(pieces).map(|((walk, h, c), (deltas, second))| {
+                let pass = BackwardWalk {
+                    walk,
+                    gates: &saved.gates[walk.within(kept_gates)],
+                    h,
+                    c,
+                    extra: &saved.extra[walk.within(widths.extra)],
+                    deltas,
+                    outputs: Rows::in_order(outputs, sizes.output, &plan.sources),
+                    last: Rows::new(last, sizes.state),
+                    flow: layer.flow.is_some(),
+                };
+                (pass, second)
+            });
         on_each(walks.collect(), |(pass, second)| match layer.cell {
             Cell::Elman { activation, .. } => elman::backward(pass, activation, &w_hh),
             Cell::Gru => gru::backward(pass, &w_hh[0], second),

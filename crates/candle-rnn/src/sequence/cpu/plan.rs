@@ -76,7 +76,12 @@ impl Plan {
     }
 
     /// The piece of each walk of a buffer that has `lead` earlier steps in front of each walk.
-    pub fn split_history<'a, R>(&self, mut buffer: &'a mut [R], width: usize, lead: usize) -> Vec<&'a mut [R]> {
+    pub fn split_history<'a, R>(
+        &self,
+        mut buffer: &'a mut [R],
+        width: usize,
+        lead: usize,
+    ) -> Vec<&'a mut [R]> {
         self.pieces(&mut buffer, |walk| walk.history(lead) * width)
     }
 
