@@ -20,6 +20,8 @@ pub struct Inspection {
     pub parameters: usize,
     /// Name and shape of every weight, sorted by name.
     pub weights: Vec<(String, Vec<usize>)>,
+    /// The instructions that it computes with on a CPU of this machine.
+    pub instruction_set: &'static str,
     /// `metrics.json`: how good the model was when it was saved; none if the file is not there.
     pub metrics: Option<serde_json::Value>,
 }
@@ -47,6 +49,7 @@ pub fn inspect(folder: &Path) -> Result<Inspection> {
         units: model.tokenizer().units(),
         parameters: tensors.values().map(|tensor| tensor.elem_count()).sum(),
         weights,
+        instruction_set: candle_rnn::instruction_set(),
         metrics,
     })
 }

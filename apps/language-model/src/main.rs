@@ -232,6 +232,7 @@ fn show(args: &InspectArgs) -> Result<()> {
     for (name, shape) in &found.weights {
         println!("  {name} {shape:?}");
     }
+    println!("on this CPU: {}", found.instruction_set);
     if let Some(metrics) = &found.metrics {
         println!("{metrics}");
     }

@@ -101,7 +101,8 @@ fn a_trained_run_can_be_evaluated_sampled_scored_and_inspected() {
     assert_eq!(tokens.len(), 6);
     assert!((sum - lines[0]["log_probability"].as_f64().unwrap()).abs() < 1e-9 && sum < 0.0);
 
-    on_run("inspect", &[]).assert().success().stdout(contains("rnn.weight_hh_l1 [48, 12]"));
+    let inspected = on_run("inspect", &[]).assert().success();
+    inspected.stdout(contains("rnn.weight_hh_l1 [48, 12]").and(contains("on this CPU: ")));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use language_model::{
 };
 use rnn_decode::Sampling;
 use rnn_text::{Tokenizer, Units};
-use rnn_train::clip::{clip_norm, norm};
+use rnn_train::clip::clip;
 use rnn_train::{Gradients, Optimizer, OptimizerConfig, Task};
 use worker::{Check, Generate, OptimizerName, Train, Workload, numbers};
 
@@ -75,9 +75,8 @@ impl Workload for Training {
         ensure!(sum.is_finite(), "the loss is {sum}");
         let loss = (loss.sum / loss.count as f64)?;
         let mut gradients = Gradients::of(&loss, &self.task.parameters().named())?;
-        let norm = norm(&gradients)?;
+        let norm = clip(&mut gradients, None, Some(self.row.clip))?;
         ensure!(norm.is_finite(), "the gradient's norm is {norm}");
-        clip_norm(&mut gradients, self.row.clip)?;
         self.optimizer.step(&gradients, self.row.rate)?;
         Ok(())
     }

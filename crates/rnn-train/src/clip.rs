@@ -10,24 +10,52 @@ use crate::gradients::Gradients;
 /// with any number of threads.
 const CHUNK: usize = 1 << 15;
 
+/// Limits first every element to ± `value` and then the norm of all gradients together to `norm`,
+/// each where it is asked for. Gives the norm before any of it; if that is not finite, nothing has
+/// been done, for no scale would repair such gradients.
+///
+/// # Errors
+/// When a limit is not positive.
+pub fn clip(gradients: &mut Gradients, value: Option<f64>, limit: Option<f64>) -> Result<f64> {
+    let before = norm(gradients)?;
+    if !before.is_finite() {
+        return Ok(before);
+    }
+    let mut now = before;
+    if let Some(value) = value {
+        clip_value(gradients, value)?;
+        now = norm(gradients)?;
+    }
+    if let Some(limit) = limit {
+        limit_norm(gradients, now, limit)?;
+    }
+    Ok(before)
+}
+
 /// Scales all gradients by `max / (norm + 1e-6)` if their global L2 norm is above `max`
 /// (`torch.nn.utils.clip_grad_norm_`). Returns the norm before; squares are summed in f64.
 ///
 /// # Errors
 /// When `max` is not positive, or the norm is not finite: no scale would repair such gradients.
 pub fn clip_norm(gradients: &mut Gradients, max: f64) -> Result<f64> {
-    if max.is_nan() || max <= 0.0 {
-        bail!("gradients are clipped to a positive norm, not {max}");
-    }
     let norm = norm(gradients)?;
     if !norm.is_finite() {
         bail!("the norm of the gradients is {norm}: the loss can no longer be followed");
+    }
+    limit_norm(gradients, norm, max)?;
+    Ok(norm)
+}
+
+/// Scales gradients whose norm is known.
+fn limit_norm(gradients: &mut Gradients, norm: f64, max: f64) -> Result<()> {
+    if max.is_nan() || max <= 0.0 {
+        bail!("gradients are clipped to a positive norm, not {max}");
     }
     let factor = max / (norm + 1e-6);
     if factor < 1.0 {
         gradients.scale(factor);
     }
-    Ok(norm)
+    Ok(())
 }
 
 /// The global L2 norm of all gradients, as if they were one vector.
@@ -134,6 +162,18 @@ mod tests {
         let clamped = values(&small);
         assert!((clamped[0][0] + 15.0).abs() < 1e-4);
         assert_eq!(clamped[1], [16.0]);
+    }
+
+    #[test]
+    fn both_limits_together_clip_the_value_first_and_give_the_norm_of_before() {
+        let mut both = gradients(&[vec![3.0, 0.0], vec![-4.0]]);
+        assert_eq!(clip(&mut both, Some(3.0), Some(1.5)).unwrap(), 5.0);
+        let factor = 1.5 / (18f32.sqrt() + 1e-6);
+        let expected = [3.0 * factor, 0.0, -3.0 * factor];
+        assert!(values(&both).concat().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+        let mut broken = gradients(&[vec![f32::INFINITY, 1.0]]);
+        assert_eq!(clip(&mut broken, Some(1.0), Some(1.0)).unwrap(), f64::INFINITY);
+        assert_eq!(values(&broken), [vec![f32::INFINITY, 1.0]]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use candle_rnn::Generator;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Best, Checkpoint, Running, TrainerState};
-use crate::clip::{clip_norm, clip_value, norm};
+use crate::clip::clip;
 use crate::curves;
 use crate::files;
 use crate::gradients::Gradients;
@@ -300,15 +300,9 @@ impl<'a> Trainer<'a> {
             &self.state.schedule,
         );
         let (mut gradients, mut result) = self.accumulate(rate)?;
-        // Before any clipping, which could hide an infinite component.
-        result.gradient_norm = norm(&gradients)?;
+        // Of before any clipping, which could hide an infinite component.
+        result.gradient_norm = clip(&mut gradients, self.config.clip_value, self.config.clip_norm)?;
         self.check("gradient norm", result.gradient_norm, rate)?;
-        if let Some(limit) = self.config.clip_value {
-            clip_value(&mut gradients, limit)?;
-        }
-        if let Some(limit) = self.config.clip_norm {
-            clip_norm(&mut gradients, limit)?;
-        }
         self.optimizer.step(&gradients, rate)?;
 
         self.state.step += 1;

@@ -5,7 +5,7 @@ use std::ops::{Add, Mul, Range, Sub};
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp, SimdUnaryOp};
-use rten_vecmath::{Sigmoid, Tanh};
+use rten_vecmath::{Exp, Sigmoid, Tanh};
 
 use super::buffer::Pool;
 
@@ -17,6 +17,10 @@ pub trait Vector: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = 
     fn sigmoid(self) -> Self;
     /// `tanh(x)`
     fn tanh(self) -> Self;
+    /// `e^x`
+    fn exp(self) -> Self;
+    /// The larger of each pair; of a pair with a NaN, either.
+    fn max(self, other: Self) -> Self;
     /// `max(x, 0)`; NaN stays NaN.
     fn relu(self) -> Self;
     /// This where `x` is above zero, and zero where it is not.
@@ -197,6 +201,16 @@ impl<I: Isa> Vector for SimdVector<I> {
     }
 
     #[inline(always)]
+    fn exp(self) -> Self {
+        Self { isa: self.isa, x: Exp::apply(self.isa, self.x) }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self { isa: self.isa, x: self.isa.f32().max(self.x, other.x) }
+    }
+
+    #[inline(always)]
     fn relu(self) -> Self {
         let ops = self.isa.f32();
         // `x < 0` rather than `x > 0` decides: it is false for a NaN.
@@ -281,6 +295,14 @@ impl Vector for f64 {
 
     fn tanh(self) -> f64 {
         f64::tanh(self)
+    }
+
+    fn exp(self) -> f64 {
+        f64::exp(self)
+    }
+
+    fn max(self, other: f64) -> f64 {
+        f64::max(self, other)
     }
 
     fn relu(self) -> f64 {

@@ -7,11 +7,13 @@
 mod buffer;
 mod lanes;
 mod product;
+mod team;
 
 pub use buffer::Buffer;
 pub use lanes::instruction_set;
 pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
 pub use product::{Packed, Rows, add_rows, affine, product, transposed_product};
+pub use team::{Team, with_team};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.
 pub fn take(tensor: &candle_core::Tensor) -> bool {

@@ -151,6 +151,16 @@ impl<R: Real> Packed<R> {
     pub fn width(&self) -> usize {
         self.width
     }
+
+    /// Number of panels.
+    pub(super) fn panels(&self) -> usize {
+        self.width.div_ceil(self.panel)
+    }
+
+    /// The columns in some of the panels.
+    pub(super) fn columns_in(&self, panels: Range<usize>) -> Range<usize> {
+        panels.start * self.panel..(panels.end * self.panel).min(self.width)
+    }
 }
 
 struct PanelWidth;
@@ -167,7 +177,15 @@ impl<R> Kernel<R> for PanelWidth {
 /// `out += a b` on this thread; `out` is `[rows of a, width of b]`.
 pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     assert_eq!((out.len(), a.width()), (a.len() * b.width(), b.depth()), "the shapes of a product agree");
-    R::dispatch(RowsTimesPacked { out, a, b });
+    match a.len() {
+        1 => row_times_panels(out, a.row(0), b, 0..b.panels()),
+        _ => R::dispatch(RowsTimesPacked { out, a, b }),
+    }
+}
+
+/// `out += row b` for the columns of some panels.
+pub(super) fn row_times_panels<R: Real>(out: &mut [R], row: &[R], b: &Packed<R>, panels: Range<usize>) {
+    R::dispatch(RowTimesPanels { out, row, b, panels });
 }
 
 /// `out = a b + bias` (without bias: `a b`), its rows shared among the threads. The bits do not
@@ -224,6 +242,50 @@ pub fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
     });
 }
 
+struct RowTimesPanels<'a, R: Real> {
+    out: &'a mut [R],
+    row: &'a [R],
+    b: &'a Packed<R>,
+    panels: Range<usize>,
+}
+
+impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, lanes: L) {
+        let Self { out, row, b, panels } = self;
+        let size = b.depth * b.panel;
+        let matrix = &b.panels[panels.start * size..panels.end * size];
+        for (out, panel) in out.chunks_mut(b.panel).zip(matrix.chunks_exact(size)) {
+            // Even and odd steps have sums of their own: one would have to wait for the other.
+            let mut sums = [[lanes.splat(R::default()); PANEL]; 2];
+            let width = lanes.width();
+            let pairs = row.chunks_exact(2).zip(panel.chunks_exact(2 * b.panel));
+            for (row, panel) in pairs {
+                for step in 0..2 {
+                    let x = lanes.splat(row[step]);
+                    for j in 0..PANEL {
+                        let right = lanes.load(&panel[step * b.panel + j * width..][..width]);
+                        sums[step][j] = x.mul_add(right, sums[step][j]);
+                    }
+                }
+            }
+            if b.depth % 2 == 1 {
+                let x = lanes.splat(row[b.depth - 1]);
+                for j in 0..PANEL {
+                    let right = lanes.load(&panel[size - b.panel + j * width..][..width]);
+                    sums[0][j] = x.mul_add(right, sums[0][j]);
+                }
+            }
+            for (j, piece) in lanes.pieces(out.len()).enumerate() {
+                let out = &mut out[piece];
+                lanes.store(lanes.load(out) + sums[0][j] + sums[1][j], out);
+            }
+        }
+    }
+}
+
 struct RowsTimesPacked<'a, R: Real> {
     out: &'a mut [R],
     a: Rows<'a, R>,
@@ -236,9 +298,9 @@ impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
         let Self { out, a, b } = self;
-        let (rows, width) = (a.len(), b.width);
+        let rows = a.len();
         for depth in blocks(0..b.depth, DEPTH) {
-            for panel in 0..width.div_ceil(b.panel) {
+            for panel in 0..b.panels() {
                 for tile in even_blocks(rows, tile_rows(lanes)) {
                     let row = |i: usize| match i {
                         i if i < tile.len() => a.row(tile.start + i)[depth.clone()].as_ptr(),
@@ -286,7 +348,7 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
             }
             // The next ones lie so far apart that the processor does not foresee them: they are
             // asked for while it computes.
-            let panels = b.width.div_ceil(b.panel);
+            let panels = b.panels();
             let mut next = depth.end..(depth.end + DEPTH).min(b.depth);
             let at_a_time = next.len().div_ceil(panels * rows.div_ceil(height));
             for panel in 0..panels {
@@ -337,7 +399,7 @@ unsafe fn sum_into<L: Lanes, const STEP: usize>(
     depth: Range<usize>,
 ) {
     let right = &b.panels[(panel * b.depth + depth.start) * b.panel..][..depth.len() * b.panel];
-    let columns = panel * b.panel..((panel + 1) * b.panel).min(b.width);
+    let columns = b.columns_in(panel..panel + 1);
     // Safety: the caller's for `left`; `right` holds as many rows of a panel.
     macro_rules! by_rows {
         ($($n:literal)*) => {

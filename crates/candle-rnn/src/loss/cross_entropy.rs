@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
-use rten_simd::SimdOp;
-use rten_vecmath::{MaxNum, Softmax, SumExpSub};
-
 use super::LossSum;
 use super::of_linear::OfLinear;
+use super::softmax::{LogSumExp, Softmax};
 use crate::kernels::{self, Real, numbers};
 use crate::{Linear, Mode};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
 
 /// `-Σ_k q_k log softmax(x)_k` in nats for the logits `x` of each item, where the target
 /// distribution `q` has `1 - ε + ε/V` on the target and `ε/V` on the `V - 1` other tokens
@@ -167,11 +165,11 @@ impl CustomOp1 for Fused {
 
 impl Fused {
     /// The loss, summed in the order of the items.
-    fn sum<T: Item>(&self, logits: &[T], vocab: usize) -> f64 {
+    fn sum<T: Real>(&self, logits: &[T], vocab: usize) -> f64 {
         item_losses(logits, vocab, &self.targets, self.smoothing).iter().sum()
     }
 
-    fn gradient<T: Item>(&self, logits: &[T], vocab: usize, scale: f64) -> Vec<T> {
+    fn gradient<T: Real>(&self, logits: &[T], vocab: usize, scale: f64) -> Vec<T> {
         let mut gradient = logits.to_vec();
         gradients_in_place(&mut gradient, vocab, &self.targets, self.smoothing, scale);
         gradient
@@ -179,7 +177,7 @@ impl Fused {
 }
 
 /// `log Σ_k exp x_k - (1 - ε) x_target - ε mean(x)` of every item; zero for ignored ones.
-pub(super) fn item_losses<T: Item>(
+pub(super) fn item_losses<T: Real>(
     logits: &[T],
     vocab: usize,
     targets: &[Option<u32>],
@@ -190,35 +188,47 @@ pub(super) fn item_losses<T: Item>(
         .with_min_len(MIN_ITEMS)
         .map(|(x, target)| {
             let Some(target) = target else { return 0. };
-            let mean = match smoothing {
-                0. => 0.,
-                _ => x.iter().map(|x| x.to_f64()).sum::<f64>() / vocab as f64,
-            };
-            let on_target = x[*target as usize].to_f64();
-            T::log_sum_exp(x) - (1. - smoothing) * on_target - smoothing * mean
+            T::dispatch(LogSumExp(x)) - expected_logit(x, *target, smoothing)
         })
         .collect()
 }
 
-/// Logits become `∂/∂x_k = (softmax(x)_k - q_k) · scale`; zero for ignored items.
-pub(super) fn gradients_in_place<T: Item>(
+/// Logits become `∂/∂x_k = (softmax(x)_k - q_k) · scale`; zero for ignored items. Gives what
+/// [`item_losses`] does.
+pub(super) fn gradients_in_place<T: Real>(
     logits: &mut [T],
     vocab: usize,
     targets: &[Option<u32>],
     smoothing: f64,
     scale: f64,
-) {
+) -> Vec<f64> {
     let elsewhere = T::from_f64(scale * smoothing / vocab as f64);
     let on_target = T::from_f64(scale * (1. - smoothing));
     let factor = T::from_f64(scale);
-    (logits.par_chunks_exact_mut(vocab), targets).into_par_iter().with_min_len(MIN_ITEMS).for_each(
-        |(x, target)| {
-            let Some(target) = target else { return x.fill(T::zero()) };
-            T::softmax(x);
+    (logits.par_chunks_exact_mut(vocab), targets)
+        .into_par_iter()
+        .with_min_len(MIN_ITEMS)
+        .map(|(x, target)| {
+            let Some(target) = target else {
+                x.fill(T::zero());
+                return 0.;
+            };
+            let expected = expected_logit(x, *target, smoothing);
+            let loss = T::dispatch(Softmax(x)) - expected;
             x.iter_mut().for_each(|x| *x = *x * factor - elsewhere);
             x[*target as usize] -= on_target;
-        },
-    );
+            loss
+        })
+        .collect()
+}
+
+/// `Σ_k q_k x_k = (1 - ε) x_target + ε mean(x)`
+fn expected_logit<T: Real>(x: &[T], target: u32, smoothing: f64) -> f64 {
+    let mean = match smoothing {
+        0. => 0.,
+        _ => x.iter().map(|x| x.to_f64()).sum::<f64>() / x.len() as f64,
+    };
+    (1. - smoothing) * x[target as usize].to_f64() + smoothing * mean
 }
 
 /// Items that one thread takes at least: below this, sharing the work costs more than it saves.
@@ -243,35 +253,6 @@ impl CustomOp1 for FusedGradient<'_> {
             _ => bail!("the fused cross entropy takes f32 or f64"),
         };
         Ok((storage, layout.shape().clone()))
-    }
-}
-
-/// What the fused loss needs of a number type, over the logits of one item.
-pub(super) trait Item: Real {
-    fn log_sum_exp(row: &[Self]) -> f64;
-    fn softmax(row: &mut [Self]);
-}
-
-impl Item for f32 {
-    fn log_sum_exp(row: &[f32]) -> f64 {
-        let max = MaxNum::new(row).dispatch();
-        f64::from(max) + f64::from(SumExpSub::new(row, max).dispatch()).ln()
-    }
-
-    fn softmax(row: &mut [f32]) {
-        Softmax::new_mut(row).dispatch();
-    }
-}
-
-impl Item for f64 {
-    fn log_sum_exp(row: &[f64]) -> f64 {
-        let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        max + row.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
-    }
-
-    fn softmax(row: &mut [f64]) {
-        let log_sum = Self::log_sum_exp(row);
-        row.iter_mut().for_each(|x| *x = (*x - log_sum).exp());
     }
 }
 

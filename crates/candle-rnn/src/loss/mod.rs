@@ -2,6 +2,7 @@
 
 mod cross_entropy;
 mod of_linear;
+mod softmax;
 
 use candle_core::Tensor;
 

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::cross_entropy::{Item, gradients_in_place, item_losses};
-use crate::kernels::{Buffer, Packed, Rows};
+use super::cross_entropy::{gradients_in_place, item_losses};
+use crate::kernels::{Buffer, Packed, Real, Rows};
 use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers};
 
 /// Logits in a block: 16 MB of f32.
@@ -52,7 +52,7 @@ impl OfLinear {
     }
 
     /// The loss and, if asked for, its gradients.
-    fn compute<R: Item>(&self, inputs: &Inputs<R>, gradients: bool) -> (f64, Option<Gradients<R>>) {
+    fn compute<R: Real>(&self, inputs: &Inputs<R>, gradients: bool) -> (f64, Option<Gradients<R>>) {
         let vocab = inputs.bias.len();
         let input = inputs.weight.len() / vocab;
         let weight = Packed::columns(Rows::new(inputs.weight, input));
@@ -70,26 +70,27 @@ impl OfLinear {
             let xs = Rows::new(&inputs.xs[range.clone()], input);
             let logits = &mut logits[..targets.len() * vocab];
             affine(logits, xs, &weight, Some(inputs.bias));
-            losses.extend(item_losses(logits, vocab, targets, self.smoothing));
-            if let (Some(computed), Some(weight)) = (&mut computed, &weight_back) {
-                gradients_in_place(logits, vocab, targets, self.smoothing, 1.);
-                let deltas = Rows::new(logits, vocab);
-                affine(&mut computed.xs[range], deltas, weight, None);
-                transposed_product(&mut computed.weight, deltas, &Packed::rows(xs));
-                add_rows(&mut computed.bias, deltas);
-            }
+            let (Some(computed), Some(weight)) = (&mut computed, &weight_back) else {
+                losses.extend(item_losses(logits, vocab, targets, self.smoothing));
+                continue;
+            };
+            losses.extend(gradients_in_place(logits, vocab, targets, self.smoothing, 1.));
+            let deltas = Rows::new(logits, vocab);
+            affine(&mut computed.xs[range], deltas, weight, None);
+            transposed_product(&mut computed.weight, deltas, &Packed::rows(xs));
+            add_rows(&mut computed.bias, deltas);
         }
         (losses.iter().sum(), computed)
     }
 
-    fn forward<R: Item>(&self, inputs: &Inputs<R>, keep: fn(Gradients<R>) -> Computed) -> CpuStorage {
+    fn forward<R: Real>(&self, inputs: &Inputs<R>, keep: fn(Gradients<R>) -> Computed) -> CpuStorage {
         let (loss, gradients) = self.compute(inputs, self.along);
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients.map(keep);
         R::to_cpu_storage_owned(vec![R::from_f64(loss)])
     }
 
     /// The gradients, from the forward pass or computed now.
-    fn backward<R: Item>(
+    fn backward<R: Real>(
         &self,
         kept: Option<Gradients<R>>,
         xs: &Tensor,

@@ -3,15 +3,20 @@
 
 use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
 use crate::cell::Activation;
-use crate::kernels::{Kernel, Lanes, Packed, Real, Rows, Vector, product};
+use crate::kernels::{Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_xh x_t + b` and is used up.
-pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, activation: Activation, w_hh: &[Packed<R>]) {
+pub(super) fn forward<R: Real>(
+    mut pass: ForwardWalk<R>,
+    team: &Team<R>,
+    activation: Activation,
+    w_hh: &[Packed<R>],
+) {
     let (walk, width) = (pass.walk, pass.h.width);
     for s in 0..walk.steps() {
         let a = &mut pass.gates[walk.at(s, width)];
         for (w, lag) in w_hh.iter().zip(1..) {
-            product(a, Rows::new(pass.h.earlier_and_current(s, lag).0, width), w);
+            team.product(a, Rows::new(pass.h.earlier_and_current(s, lag).0, width), w);
         }
         R::dispatch(Step { activation, a, h: pass.h.earlier_and_current(s, 1).1 });
     }
@@ -42,6 +47,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 /// `δ_t = f'(a_t) ⊙ ∂L/∂h_t`, and every `h_{t-k}` receives `W_hh^(k)ᵀ δ_t`.
 pub(super) fn backward<R: Real>(
     pass: BackwardWalk<R>,
+    team: &Team<R>,
     activation: Activation,
     w_hh: &[Packed<R>],
 ) -> Carried<R> {
@@ -65,7 +71,7 @@ pub(super) fn backward<R: Real>(
                 Some(later) => sent.copy_from_slice(&later[..n]),
                 None => sent.fill(R::zero()),
             }
-            product(sent, Rows::new(deltas, width), w);
+            team.product(sent, Rows::new(deltas, width), w);
         }
     }
     carried.state = pending;

@@ -3,17 +3,17 @@
 //! `h = (1 − z) ⊙ n + z ⊙ h'`, h' being the hidden state of the step before.
 
 use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
-use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Vector, product};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih` and becomes `r, z, n`; `extra` becomes `m`.
-pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, b_hh: &[R], w_hh: &Packed<R>) {
+pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, team: &Team<R>, b_hh: &[R], w_hh: &Packed<R>) {
     let (walk, hidden) = (pass.walk, pass.h.width);
     let mut recurrent = Buffer::new(walk.len() * 3 * hidden);
     for s in 0..walk.steps() {
         let recurrent = &mut recurrent[..walk.running[s] * 3 * hidden];
         recurrent.chunks_exact_mut(3 * hidden).for_each(|row| row.copy_from_slice(b_hh));
         let (h_previous, h) = pass.h.earlier_and_current(s, 1);
-        product(recurrent, Rows::new(h_previous, hidden), w_hh);
+        team.product(recurrent, Rows::new(h_previous, hidden), w_hh);
         let gates = &mut pass.gates[walk.at(s, 3 * hidden)];
         let m = &mut pass.extra[walk.at(s, hidden)];
         R::dispatch(Step { hidden, gates, recurrent, h_previous, m, h });
@@ -69,7 +69,12 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 ///
 /// `deltas` become `δr, δz, δn` (of the input product) and `recurrent` `δr, δz, δn ⊙ r`; the sums
 /// for the biases are those of `δr, δz, δn, δn ⊙ r`.
-pub(super) fn backward<R: Real>(pass: BackwardWalk<R>, w_hh: &Packed<R>, recurrent: &mut [R]) -> Carried<R> {
+pub(super) fn backward<R: Real>(
+    pass: BackwardWalk<R>,
+    team: &Team<R>,
+    w_hh: &Packed<R>,
+    recurrent: &mut [R],
+) -> Carried<R> {
     let (walk, hidden) = (pass.walk, pass.h.width);
     let mut dh = pass.last(0, hidden);
     let mut carried = Carried::new(&pass, 4 * hidden);
@@ -88,7 +93,7 @@ pub(super) fn backward<R: Real>(pass: BackwardWalk<R>, w_hh: &Packed<R>, recurre
             dh,
             bias: &mut carried.bias,
         });
-        product(dh, Rows::new(recurrent, 3 * hidden), w_hh);
+        team.product(dh, Rows::new(recurrent, 3 * hidden), w_hh);
     }
     carried.state = vec![dh];
     carried

@@ -3,16 +3,21 @@
 //! cell state of the step before.
 
 use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
-use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Vector, product};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`; `extra` becomes `tanh(c)`.
-pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, w_hh: &Packed<R>, w_hr: Option<&Packed<R>>) {
+pub(super) fn forward<R: Real>(
+    mut pass: ForwardWalk<R>,
+    team: &Team<R>,
+    w_hh: &Packed<R>,
+    w_hr: Option<&Packed<R>>,
+) {
     let (walk, hidden, output) = (pass.walk, pass.c.width, pass.h.width);
     let mut unprojected = Buffer::new(w_hr.map_or(0, |_| walk.len() * hidden));
     for s in 0..walk.steps() {
         let gates = &mut pass.gates[walk.at(s, 4 * hidden)];
         let (h_previous, h) = pass.h.earlier_and_current(s, 1);
-        product(gates, Rows::new(h_previous, output), w_hh);
+        team.product(gates, Rows::new(h_previous, output), w_hh);
         let (c_previous, c) = pass.c.earlier_and_current(s, 1);
         let tanh_c = &mut pass.extra[walk.at(s, hidden)];
         match w_hr {
@@ -21,7 +26,7 @@ pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, w_hh: &Packed<R>, w_hr:
                 let unprojected = &mut unprojected[..walk.running[s] * hidden];
                 R::dispatch(Step { hidden, gates, c_previous, c, tanh_c, h: unprojected });
                 h.fill(R::zero());
-                product(h, Rows::new(unprojected, hidden), w_hr);
+                team.product(h, Rows::new(unprojected, hidden), w_hr);
             }
         }
     }
@@ -81,6 +86,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 /// With a projection `d = W_hrᵀ ∂L/∂h_t`, and `projected` keeps `∂L/∂h_t` of every step.
 pub(super) fn backward<R: Real>(
     pass: BackwardWalk<R>,
+    team: &Team<R>,
     w_hh: &Packed<R>,
     w_hr: Option<&Packed<R>>,
     projected: &mut [R],
@@ -99,7 +105,7 @@ pub(super) fn backward<R: Real>(
                 projected[walk.at(s, output)].copy_from_slice(dh);
                 let d = &mut unprojected[..walk.running[s] * hidden];
                 d.fill(R::zero());
-                product(d, Rows::new(dh, output), w_hr);
+                team.product(d, Rows::new(dh, output), w_hr);
                 &*d
             }
         };
@@ -115,7 +121,7 @@ pub(super) fn backward<R: Real>(
             bias: &mut carried.bias,
         });
         dh.fill(R::zero());
-        product(dh, Rows::new(deltas, 4 * hidden), w_hh);
+        team.product(dh, Rows::new(deltas, 4 * hidden), w_hh);
     }
     carried.state = vec![dh, dc];
     carried

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::{Gradients, Layer, Sizes, Wanted};
 use crate::cell::{Cell, CellWeights};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows};
-use crate::kernels::{affine, product, transposed_product, with_numbers};
+use crate::kernels::{affine, product, transposed_product, with_numbers, with_team};
 
 mod elman;
 mod gru;
@@ -176,10 +176,12 @@ pub(super) fn forward<R: Real>(
     });
     let w_hh = weights.w_hh.iter().map(|w| pack(w, sizes.output)).collect::<Result<Vec<_>>>()?;
     let w_hr = weights.w_hr.as_ref().map(|w| pack(w, sizes.hidden)).transpose()?;
-    on_each(walks.collect(), |pass| match layer.cell {
-        Cell::Elman { activation, .. } => elman::forward(pass, activation, &w_hh),
-        Cell::Gru => gru::forward(pass, &b_hh, &w_hh[0]),
-        Cell::Lstm { .. } => lstm::forward(pass, &w_hh[0], w_hr.as_ref()),
+    on_each(walks.collect(), |pass| {
+        with_team(sizes.batch, plan.multiplications, |team| match layer.cell {
+            Cell::Elman { activation, .. } => elman::forward(pass, team, activation, &w_hh),
+            Cell::Gru => gru::forward(pass, team, &b_hh, &w_hh[0]),
+            Cell::Lstm { .. } => lstm::forward(pass, team, &w_hh[0], w_hr.as_ref()),
+        });
     });
     if let Cell::Elman { .. } = layer.cell {
         gates = Buffer::new(0);
@@ -286,10 +288,12 @@ pub(super) fn backward<R: Real>(
                 };
                 (pass, second)
             });
-        on_each(walks.collect(), |(pass, second)| match layer.cell {
-            Cell::Elman { activation, .. } => elman::backward(pass, activation, &w_hh),
-            Cell::Gru => gru::backward(pass, &w_hh[0], second),
-            Cell::Lstm { .. } => lstm::backward(pass, &w_hh[0], w_hr.as_ref(), second),
+        on_each(walks.collect(), |(pass, second)| {
+            with_team(sizes.batch, plan.multiplications, |team| match layer.cell {
+                Cell::Elman { activation, .. } => elman::backward(pass, team, activation, &w_hh),
+                Cell::Gru => gru::backward(pass, team, &w_hh[0], second),
+                Cell::Lstm { .. } => lstm::backward(pass, team, &w_hh[0], w_hr.as_ref(), second),
+            })
         })
     };
     let carried = with_numbers(outputs, |outputs| with_numbers(last, |last| walk_back(outputs, last)))??;

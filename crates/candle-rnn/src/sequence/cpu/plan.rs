@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub sources: Vec<usize>,
     /// For each row of `[batch · time]` its position; none on padding.
     pub positions: Vec<Option<usize>>,
+    /// Multiplications in all the recurrent products of a pass.
+    pub multiplications: usize,
 }
 
 /// The rows of one thread.
@@ -35,12 +37,16 @@ pub(super) struct Walk {
 
 impl Plan {
     pub fn new(layer: &Layer) -> Self {
-        let Sizes { batch, time, .. } = layer.sizes;
+        let Sizes { batch, time, gates, output, order: memory, .. } = layer.sizes;
         let lengths = layer.lengths.as_slice();
         let mut order: Vec<usize> = (0..batch).collect();
         order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
-        let count = Self::walks(layer);
-        let mut plan = Self { walks: Vec::new(), sources: Vec::new(), positions: vec![None; batch * time] };
+        let multiplications = layer.lengths.total() * gates * output * memory;
+        // A walk of less than some million multiplications is not worth a thread.
+        const WORTH_A_THREAD: usize = 1 << 21;
+        let count = rayon::current_num_threads().min(multiplications / WORTH_A_THREAD).clamp(1, batch);
+        let positions = vec![None; batch * time];
+        let mut plan = Self { walks: Vec::new(), sources: Vec::new(), positions, multiplications };
         for first in 0..count {
             let rows = order.iter().skip(first).step_by(count).map(|&row| (row, lengths[row]));
             let walk = Walk::new(rows.collect(), plan.sources.len());
@@ -54,15 +60,6 @@ impl Plan {
             plan.walks.push(walk);
         }
         plan
-    }
-
-    /// How many threads the rows are dealt to: a walk of less than some million multiplications
-    /// is not worth a thread.
-    fn walks(layer: &Layer) -> usize {
-        const WORTH_A_THREAD: usize = 1 << 21;
-        let Sizes { batch, gates, output, order, .. } = layer.sizes;
-        let work = layer.lengths.total() * gates * output * order;
-        rayon::current_num_threads().min(work / WORTH_A_THREAD).clamp(1, batch)
     }
 
     /// Valid steps of all rows together.

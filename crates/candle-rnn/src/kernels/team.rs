@@ -1,0 +1,207 @@
+//! Threads that share one small product after another.
+//!
+//! Constraint: the steps of a single row depend on each other, and each is a product of a vector
+//! with a matrix that one core alone reads too slowly; to wake a thread for each would take
+//! longer than the product. Solution: helpers that wait in a loop for the next product while a
+//! walk goes on, and take pieces of it. The leader takes pieces too and never waits for a helper
+//! to begin, so that a helper whose core another process has got costs its help and no more.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::product::{product, row_times_panels};
+use super::{Packed, Real, Rows};
+
+/// Multiplications of a walk from which on helpers are worth starting.
+const WORTH_HELP: usize = 1 << 25;
+/// Pieces of a product for each thread.
+const PIECES: usize = 2;
+/// A row of so few numbers is read faster by one core than by two.
+const FEWEST_PANELS: usize = 8;
+/// More cores than this do not read a matrix any faster.
+const MOST_THREADS: usize = 8;
+
+/// The thread of a walk and its helpers, if it has any.
+pub struct Team<'a, R: Real> {
+    exchange: Option<&'a Exchange<R>>,
+}
+
+impl<R: Real> Team<'_, R> {
+    /// `out += a b`, as [`product`], of which a single row is shared.
+    pub fn product(&self, out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+        match self.exchange {
+            Some(exchange) if a.len() == 1 && b.panels() >= FEWEST_PANELS => exchange.share(out, a.row(0), b),
+            _ => product(out, a, b),
+        }
+    }
+}
+
+/// Runs `walk`, which multiplies `multiplications` numbers in products of `rows` rows, with
+/// helpers if they are worth it.
+pub fn with_team<R: Real, T>(rows: usize, multiplications: usize, walk: impl FnOnce(&Team<R>) -> T) -> T {
+    let threads = rayon::current_num_threads().min(MOST_THREADS);
+    if rows > 1 || threads == 1 || multiplications < WORTH_HELP {
+        return walk(&Team { exchange: None });
+    }
+    let exchange = Exchange::new(threads);
+    std::thread::scope(|scope| {
+        // Dropped at the end, also after a panic, and then the helpers go home.
+        let _closing = Closing(&exchange);
+        for _ in 1..threads {
+            scope.spawn(|| exchange.help());
+        }
+        walk(&Team { exchange: Some(&exchange) })
+    })
+}
+
+/// A product to be shared: a row times a matrix.
+struct Job<R: Real> {
+    out: *mut R,
+    row: *const [R],
+    matrix: *const Packed<R>,
+    pieces: usize,
+}
+
+/// Where the leader lays out a product and all take pieces of it: the leader from the front, the
+/// helpers from the back, so that each sees the same pieces at every step as long as none is late.
+struct Exchange<R: Real> {
+    job: UnsafeCell<Job<R>>,
+    /// Which product this is (upper 32 bits), and the first and the end of the pieces not taken
+    /// (16 bits each).
+    state: AtomicU64,
+    /// Pieces of this product that are done.
+    done: AtomicUsize,
+    pieces: usize,
+}
+
+/// The state after the last product.
+const CLOSED: u64 = u64::MAX;
+
+// Safety: `job` is written only while no piece of a product is open or unfinished (`share`), and
+// read only by a thread that has taken a piece of it.
+unsafe impl<R: Real> Sync for Exchange<R> {}
+
+impl<R: Real> Exchange<R> {
+    fn new(threads: usize) -> Self {
+        let nothing: &[R] = &[];
+        let job = Job { out: std::ptr::null_mut(), row: nothing, matrix: std::ptr::null(), pieces: 0 };
+        let (state, done) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Self { job: UnsafeCell::new(job), state, done, pieces: PIECES * threads }
+    }
+
+    fn share(&self, out: &mut [R], row: &[R], matrix: &Packed<R>) {
+        assert_eq!((out.len(), row.len()), (matrix.width(), matrix.depth()), "the shapes of a product agree");
+        let pieces = self.pieces.min(matrix.panels());
+        // Safety: the last product is finished, or `share` would not have returned.
+        unsafe { *self.job.get() = Job { out: out.as_mut_ptr(), row, matrix, pieces } };
+        self.done.store(0, Ordering::Relaxed);
+        let product = (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1) & 0x7fff_ffff;
+        self.state.store(product << 32 | pieces as u64, Ordering::Release);
+        while let Some(piece) = self.take(|first, end| (first + 1, end, first)) {
+            self.compute(piece);
+        }
+        let mut turns = 0;
+        while self.done.load(Ordering::Acquire) < pieces {
+            turns += 1;
+            wait(turns);
+        }
+    }
+
+    fn help(&self) {
+        let mut turns = 0;
+        while self.state.load(Ordering::Relaxed) != CLOSED {
+            match self.take(|first, end| (first, end - 1, end - 1)) {
+                Some(piece) => {
+                    self.compute(piece);
+                    turns = 0;
+                }
+                None => {
+                    turns += 1;
+                    wait(turns);
+                }
+            }
+        }
+    }
+
+    /// Takes a piece, if one is left: `choose` says what is left afterwards, and which it is.
+    fn take(&self, choose: impl Fn(u64, u64) -> (u64, u64, u64)) -> Option<usize> {
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            let (first, end) = (state >> 16 & 0xffff, state & 0xffff);
+            if state == CLOSED || first >= end {
+                return None;
+            }
+            let (first, end, piece) = choose(first, end);
+            let left = state >> 32 << 32 | first << 16 | end;
+            match self.state.compare_exchange_weak(state, left, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(piece as usize),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Computes a piece that this thread has taken.
+    fn compute(&self, piece: usize) {
+        // Safety: the piece is not done, so that the leader is still in `share`: the job stands,
+        // and what it points to is borrowed there. No other thread writes to these columns.
+        unsafe {
+            let Job { out, row, matrix, pieces } = &*self.job.get();
+            let (row, matrix) = (&**row, &**matrix);
+            let panels = piece * matrix.panels() / pieces..(piece + 1) * matrix.panels() / pieces;
+            let columns = matrix.columns_in(panels.clone());
+            let out = std::slice::from_raw_parts_mut(out.add(columns.start), columns.len());
+            row_times_panels(out, row, matrix, panels);
+        }
+        self.done.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// One turn of waiting: at first awake, then letting others have the core.
+fn wait(turns: usize) {
+    if turns < 2000 {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+}
+
+struct Closing<'a, R: Real>(&'a Exchange<R>);
+
+impl<R: Real> Drop for Closing<'_, R> {
+    fn drop(&mut self) {
+        self.0.state.store(CLOSED, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_of_any_size_gives_the_bits_of_one_thread() {
+        let (depth, width) = (70, 700);
+        let matrix: Vec<f32> = (0..depth * width).map(|i| (i % 23) as f32 - 11.).collect();
+        let packed = Packed::rows(Rows::new(&matrix, width));
+        let row: Vec<f32> = (0..depth).map(|i| (i % 7) as f32 / 3. - 1.).collect();
+        let mut alone = vec![0.5f32; width];
+        product(&mut alone, Rows::new(&row, depth), &packed);
+        for threads in [1, 2, 3, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            pool.install(|| {
+                with_team(1, WORTH_HELP, |team| {
+                    for step in 0..2000 {
+                        let mut out = vec![0.5f32; width];
+                        team.product(&mut out, Rows::new(&row, depth), &packed);
+                        assert!(out == alone, "{threads} threads, step {step}");
+                    }
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn helpers_go_home_after_a_panic() {
+        let walk = || with_team::<f32, ()>(1, WORTH_HELP, |_| panic!("in the walk"));
+        assert!(std::panic::catch_unwind(walk).is_err());
+    }
+}
