@@ -116,7 +116,7 @@ impl Affine {
         with_numbers(deltas, |deltas: &[R]| {
             let deltas = Rows::new(deltas, output);
             let dxs = xs.track_op().then(|| {
-                let mut dxs = vec![R::zero(); deltas.len() * input];
+                let mut dxs = vec![R::zero(); deltas.count() * input];
                 let weight = with_numbers(weight, |weight| Packed::rows(Rows::new(weight, input)))?;
                 affine(&mut dxs, deltas, &weight, None);
                 Tensor::from_vec(dxs, xs.shape(), xs.device())

@@ -45,7 +45,7 @@ impl<'a, R> Rows<'a, R> {
     }
 
     /// Number of rows.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self.order {
             Some(order) => order.len(),
             None => self.data.len() / self.width,
@@ -95,7 +95,7 @@ impl<R: Real> Packed<R> {
     }
 
     fn rows_in_panels(rows: Rows<R>, panel: usize) -> Self {
-        Self::fill(rows.len(), rows.width(), panel, |panel, width, columns| {
+        Self::fill(rows.count(), rows.width(), panel, |panel, width, columns| {
             for (to, i) in panel.chunks_exact_mut(width).zip(0..) {
                 let (to, padding) = to.split_at_mut(columns.len());
                 to.copy_from_slice(&rows.row(i)[columns.clone()]);
@@ -108,7 +108,7 @@ impl<R: Real> Packed<R> {
     pub fn columns(rows: Rows<R>) -> Self {
         // So many steps of the depth that the part of the panel they fill stays in the cache.
         const STEPS: usize = 64;
-        Self::fill(rows.width(), rows.len(), R::dispatch(PanelWidth), |panel, width, columns| {
+        Self::fill(rows.width(), rows.count(), R::dispatch(PanelWidth), |panel, width, columns| {
             for (to, from) in panel.chunks_mut(STEPS * width).zip((0..).step_by(STEPS)) {
                 let steps = to.len() / width;
                 for column in 0..width {
@@ -176,8 +176,8 @@ impl<R> Kernel<R> for PanelWidth {
 
 /// `out += a b` on this thread; `out` is `[rows of a, width of b]`.
 pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
-    assert_eq!((out.len(), a.width()), (a.len() * b.width(), b.depth()), "the shapes of a product agree");
-    match a.len() {
+    assert_eq!((out.len(), a.width()), (a.count() * b.width(), b.depth()), "the shapes of a product agree");
+    match a.count() {
         1 => row_times_panels(out, a.row(0), b, 0..b.panels()),
         _ => R::dispatch(RowsTimesPacked { out, a, b }),
     }
@@ -194,7 +194,7 @@ pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[
     let width = b.width();
     // Blocks of equal size, as many for one thread as for the other.
     let threads = rayon::current_num_threads();
-    let size = a.len().div_ceil(a.len().div_ceil(BLOCK).next_multiple_of(threads)).max(1);
+    let size = a.count().div_ceil(a.count().div_ceil(BLOCK).next_multiple_of(threads)).max(1);
     let block = |(i, out): (usize, &mut [R])| {
         match bias {
             Some(bias) => out.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
@@ -213,7 +213,7 @@ pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[
 /// `out += aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`.
 /// The gradient of a weight is one such product over all steps and rows of the batch.
 pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
-    assert_eq!((out.len(), a.len()), (a.width() * b.width(), b.depth()), "the shapes of a product agree");
+    assert_eq!((out.len(), a.count()), (a.width() * b.width(), b.depth()), "the shapes of a product agree");
     // Some tiles of rows at a time, their numbers side by side in a row of `a`; as many pieces for
     // one thread as for the other.
     const ROWS: usize = 12 * TILE;
@@ -235,7 +235,7 @@ pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
 pub fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
     const COLUMNS: usize = 512;
     sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, sums)| {
-        for row in 0..a.len() {
+        for row in 0..a.count() {
             let numbers = &a.row(row)[i * COLUMNS..][..sums.len()];
             sums.iter_mut().zip(numbers).for_each(|(sum, &x)| *sum += x);
         }
@@ -298,7 +298,7 @@ impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
         let Self { out, a, b } = self;
-        let rows = a.len();
+        let rows = a.count();
         for depth in blocks(0..b.depth, DEPTH) {
             for panel in 0..b.panels() {
                 for tile in even_blocks(rows, tile_rows(lanes)) {
@@ -559,7 +559,7 @@ mod tests {
         affine(&mut out, Rows::in_order(&a, 2, &[2, 0, 2]), &identity, Some(&[10., 20.]));
         assert_eq!(out, [15., 26., 11., 22., 15., 26.]);
         let rows = Rows::in_order(&a, 2, &[2, 0, 1]).slice(1..3);
-        assert_eq!((rows.len(), rows.row(0), rows.row(1)), (2, &a[..2], &a[2..4]));
+        assert_eq!((rows.count(), rows.row(0), rows.row(1)), (2, &a[..2], &a[2..4]));
     }
 
     #[test]

@@ -30,7 +30,9 @@ impl<R: Real> Team<'_, R> {
     /// `out += a b`, as [`product`], of which a single row is shared.
     pub fn product(&self, out: &mut [R], a: Rows<R>, b: &Packed<R>) {
         match self.exchange {
-            Some(exchange) if a.len() == 1 && b.panels() >= FEWEST_PANELS => exchange.share(out, a.row(0), b),
+            Some(exchange) if a.count() == 1 && b.panels() >= FEWEST_PANELS => {
+                exchange.share(out, a.row(0), b)
+            }
             _ => product(out, a, b),
         }
     }
