@@ -30,8 +30,8 @@ impl Default for GenerateConfig {
 }
 
 impl LanguageModel {
-    /// Continues `prompt`: an iterator over pieces of text, each of whole characters. An empty prompt
-    /// stands for the beginning of a line. The same generator gives the same text.
+    /// Continues `prompt`, which is read as the beginning of a line: an iterator over pieces of text,
+    /// each of whole characters. The same generator gives the same text.
     ///
     /// # Errors
     /// [`UsageError`] for a prompt with unknown characters and for settings out of range; the
@@ -52,10 +52,10 @@ impl LanguageModel {
         for &symbol in &prompt {
             stream.push(symbol);
         }
-        let mut read = prompt.clone();
-        if read.is_empty() {
-            read = self.beginning();
-        }
+        // A prompt begins a line. Out of nothing at all, which training shows a network but once,
+        // some find no way back to text.
+        let mut read = self.beginning();
+        read.extend(&prompt);
         if read.is_empty() {
             read.push(generator.below(self.tokenizer().vocab_size()) as u32);
         }
