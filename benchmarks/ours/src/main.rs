@@ -10,8 +10,8 @@ use candle_rnn::Parameters;
 use worker::{Peer, Prepared, Row, numbers, serve};
 
 fn main() -> Result<()> {
-    // What every binary of ours does first.
-    app_kit::process::prepare();
+    // What every binary of ours does first. Safety: so no other thread is running.
+    unsafe { app_kit::process::prepare() };
     serve(&Peer { prepare, peak: Some(peak::measure) })
 }
 

@@ -29,12 +29,13 @@ impl UsageError {
 }
 
 /// Runs the body of `main` and turns its result into an exit code, after
-/// [preparing the process](crate::process::prepare).
+/// [preparing the process](crate::process::prepare). Let it be all that `main` does.
 ///
 /// An error is printed to standard error with its causes, one after the other.
 /// A reader that closes the pipe early (`… | head`) ends the program quietly.
 pub fn run(body: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
-    crate::process::prepare();
+    // Safety: `main` does nothing before, so that no thread has been started.
+    unsafe { crate::process::prepare() };
     end_quietly_on_a_closed_pipe();
     let result = body().and_then(|()| Ok(io::stdout().flush()?));
     let Err(error) = result else {

@@ -4,17 +4,18 @@
 ///
 /// - A training step asks for the same large pieces of memory again and again. glibc gives them
 ///   back to the system each time, which then has to clear every page anew; in a step of a 2×512
-///   LSTM that took a tenth of the time. Here memory stays with the process until it ends.
+///   LSTM that took a tenth of the time. Here pieces of up to 32 MB stay with the process.
 /// - candle's threads wait for their next piece of work by spinning, on cores where recurrent
 ///   layers compute meanwhile. Here they wait a hundredth as long before they sleep, unless the
 ///   environment says otherwise.
 ///
-/// Call it before any other thread starts.
-pub fn prepare() {
+/// # Safety
+/// Call it first of all in `main`: no other thread may be running.
+pub unsafe fn prepare() {
     keep_memory();
     const SPIN_LIMIT: &str = "CANDLE_BARRIER_POOL_SPIN_LIMIT";
     if std::env::var_os(SPIN_LIMIT).is_none() {
-        // Safety: no other thread reads the environment, there being none yet.
+        // Safety: the caller's; no other thread reads the environment.
         unsafe { std::env::set_var(SPIN_LIMIT, "250") };
     }
 }

@@ -52,7 +52,7 @@
 //! |---|---|
 //! | [`task`] | [`Task`]: what a training needs to know of a model and its data |
 //! | [`trainer`] | [`train`], [`TrainConfig`], [`Report`] |
-//! | [`gradients`], [`clip`] | gradients by variable, their accumulation and their clipping |
+//! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
 //! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
 //! | [`progress`] | a bar on a terminal, lines elsewhere |

@@ -74,6 +74,9 @@ fn ask_for_large_pages<R>(_: &mut Vec<R>) {}
 
 impl<R: Real> Drop for Buffer<R> {
     fn drop(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         let memory = std::mem::take(&mut self.memory);
         // The oldest goes first: sizes that are no longer asked for do not stay for ever.
         let discarded = R::pool().with(|free| {

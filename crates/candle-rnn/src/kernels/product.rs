@@ -3,7 +3,7 @@
 //! The method of Goto and van de Geijn (2008, *Anatomy of high-performance matrix
 //! multiplication*), for the shapes of a recurrent layer: a right-hand matrix that is used for
 //! many products is packed once into panels, two vectors wide, that are read from start to end;
-//! a tile of eight rows by one panel is summed up in registers; the rows of the left-hand matrix
+//! a tile of some rows by one panel is summed up in registers; the rows of the left-hand matrix
 //! are read where they are, in any order.
 
 use std::ops::Range;
@@ -152,6 +152,12 @@ impl<R: Real> Packed<R> {
         self.width
     }
 
+    /// The loads in a kernel rely on it.
+    #[inline(always)]
+    fn check_for<L: Lanes>(&self, lanes: L) {
+        assert_eq!(self.panel, PANEL * lanes.width(), "packed for the instruction set that reads it");
+    }
+
     /// Number of panels.
     pub(super) fn panels(&self) -> usize {
         self.width.div_ceil(self.panel)
@@ -178,6 +184,7 @@ impl<R> Kernel<R> for PanelWidth {
 pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     assert_eq!((out.len(), a.width()), (a.count() * b.width(), b.depth()), "the shapes of a product agree");
     match a.count() {
+        _ if b.depth() == 0 => {}
         1 => row_times_panels(out, a.row(0), b, 0..b.panels()),
         _ => R::dispatch(RowsTimesPacked { out, a, b }),
     }
@@ -193,9 +200,12 @@ pub(super) fn row_times_panels<R: Real>(out: &mut [R], row: &[R], b: &Packed<R>,
 pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[R]>) {
     let width = b.width();
     assert_eq!((out.len(), a.width()), (a.count() * width, b.depth()), "the shapes of a product agree");
+    if out.is_empty() {
+        return;
+    }
     // Blocks of equal size, as many for one thread as for the other.
     let threads = rayon::current_num_threads();
-    let size = a.count().div_ceil(a.count().div_ceil(BLOCK).next_multiple_of(threads)).max(1);
+    let size = a.count().div_ceil(a.count().div_ceil(BLOCK).next_multiple_of(threads));
     let block = |(i, out): (usize, &mut [R])| {
         match bias {
             Some(bias) => out.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
@@ -217,6 +227,9 @@ pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[
 /// The gradient of a weight is one such product over all steps and rows of the batch.
 pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     assert_eq!((out.len(), a.count()), (a.width() * b.width(), b.depth()), "the shapes of a product agree");
+    if out.is_empty() {
+        return;
+    }
     // Some tiles of rows at a time, their numbers side by side in a row of `a`; as many pieces for
     // one thread as for the other.
     const ROWS: usize = 12 * TILE;
@@ -258,6 +271,7 @@ impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
         let Self { out, row, b, panels } = self;
+        b.check_for(lanes);
         let size = b.depth * b.panel;
         let matrix = &b.panels[panels.start * size..panels.end * size];
         for (out, panel) in out.chunks_mut(b.panel).zip(matrix.chunks_exact(size)) {
@@ -301,6 +315,7 @@ impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
         let Self { out, a, b } = self;
+        b.check_for(lanes);
         let rows = a.count();
         for depth in blocks(0..b.depth, DEPTH) {
             for panel in 0..b.panels() {
@@ -334,6 +349,7 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
         let Self { out, a, first, memory, b } = self;
+        b.check_for(lanes);
         let rows = out.len() / b.width;
         let height = tile_rows(lanes);
         memory.resize(rows.div_ceil(height) * TILE * DEPTH, R::zero());

@@ -4,9 +4,10 @@
 //! with a matrix that one core alone reads too slowly; to wake a thread for each would take
 //! longer than the product. Solution: helpers that wait in a loop for the next product while a
 //! walk goes on, and take pieces of it. The leader takes pieces too and never waits for a helper
-//! to begin, so that a helper whose core another process has got costs its help and no more.
+//! to begin; only a helper that loses its core in the middle of a piece keeps it waiting.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::product::{product, row_times_panels};
@@ -24,6 +25,8 @@ const MOST_THREADS: usize = 8;
 /// The thread of a walk and its helpers, if it has any.
 pub struct Team<'a, R: Real> {
     exchange: Option<&'a Exchange<R>>,
+    /// Only one thread may lead: a team is not `Sync`.
+    _leader: PhantomData<Cell<()>>,
 }
 
 impl<R: Real> Team<'_, R> {
@@ -43,7 +46,7 @@ impl<R: Real> Team<'_, R> {
 pub fn with_team<R: Real, T>(rows: usize, multiplications: usize, walk: impl FnOnce(&Team<R>) -> T) -> T {
     let threads = rayon::current_num_threads().min(MOST_THREADS);
     if rows > 1 || threads == 1 || multiplications < WORTH_HELP {
-        return walk(&Team { exchange: None });
+        return walk(&Team { exchange: None, _leader: PhantomData });
     }
     let exchange = Exchange::new(threads);
     std::thread::scope(|scope| {
@@ -52,7 +55,7 @@ pub fn with_team<R: Real, T>(rows: usize, multiplications: usize, walk: impl FnO
         for _ in 1..threads {
             scope.spawn(|| exchange.help());
         }
-        walk(&Team { exchange: Some(&exchange) })
+        walk(&Team { exchange: Some(&exchange), _leader: PhantomData })
     })
 }
 
@@ -65,7 +68,8 @@ struct Job<R: Real> {
 }
 
 /// Where the leader lays out a product and all take pieces of it: the leader from the front, the
-/// helpers from the back, so that each sees the same pieces at every step as long as none is late.
+/// helpers from the back, so that with one helper each reads the same part of the matrix at every
+/// step as long as neither is late.
 struct Exchange<R: Real> {
     job: UnsafeCell<Job<R>>,
     /// Which product this is (upper 32 bits), and the first and the end of the pieces not taken
@@ -144,6 +148,7 @@ impl<R: Real> Exchange<R> {
 
     /// Computes a piece that this thread has taken.
     fn compute(&self, piece: usize) {
+        let _whole = NotByHalf;
         // Safety: the piece is not done, so that the leader is still in `share`: the job stands,
         // and what it points to is borrowed there. No other thread writes to these columns.
         unsafe {
@@ -155,6 +160,18 @@ impl<R: Real> Exchange<R> {
             row_times_panels(out, row, matrix, panels);
         }
         self.done.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// A piece that a panic leaves undone would be waited for for ever, and what it points to would go
+/// while others write to it: better to stop.
+struct NotByHalf;
+
+impl Drop for NotByHalf {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 //! | [`mod@reference`] | the truth for the tests: every step in the graph |
 //!
 //! A custom operation of candle takes at most three inputs and gives one output, and a layer has
-//! more of both. Two small companions of the node close the gap without copying a number:
+//! more of both. Two small companions of the node close the gap without copying weights:
 //!
 //! ```text
 //! weight ─ weight ─ … ─▶ ticket ─┐
@@ -155,8 +155,7 @@ impl Layer {
         }
     }
 
-    /// Writes ‖∂L/∂h_t‖ for every step from the squares of parts of the batch, the s-th of each
-    /// being of the s-th step walked.
+    /// Writes ‖∂L/∂h_t‖ for every time step from the squares of parts of the batch.
     fn record_flow<'a>(&self, parts: impl Iterator<Item = &'a [f64]>) {
         if let Some((flow, layer, direction)) = &self.flow {
             let mut norms = vec![0.; self.sizes.time];
@@ -164,9 +163,6 @@ impl Layer {
                 norms.iter_mut().zip(squares).for_each(|(sum, square)| *sum += square);
             }
             norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
-            if self.reverse {
-                norms.reverse();
-            }
             flow.record(*layer, *direction, norms);
         }
     }
@@ -211,7 +207,7 @@ impl Exchange {
 }
 
 /// A copy of a contiguous tensor as storage of its device.
-fn copied<S>(tensor: Option<&Tensor>, take: impl Fn(&Storage, &Layout) -> Result<S>) -> Result<(S, Shape)> {
+fn copied<S>(tensor: Option<Tensor>, take: impl Fn(&Storage, &Layout) -> Result<S>) -> Result<(S, Shape)> {
     let Some(tensor) = tensor else { bail!("rnn-sequence: no forward result for this device") };
     let (storage, layout) = tensor.storage_and_layout();
     Ok((take(&storage, layout)?, layout.shape().clone()))
@@ -300,15 +296,15 @@ impl CustomOp1 for FinalState {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        copied(self.0.lock().last.as_ref(), cpu_copy)
+        copied(self.0.lock().last.take(), cpu_copy)
     }
 
     fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        copied(self.0.lock().last.as_ref(), cuda_copy)
+        copied(self.0.lock().last.take(), cuda_copy)
     }
 
     fn metal_fwd(&self, _: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
-        copied(self.0.lock().last.as_ref(), metal_copy)
+        copied(self.0.lock().last.take(), metal_copy)
     }
 
     fn bwd(&self, outputs: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
@@ -364,7 +360,7 @@ impl CustomOp3 for SequenceOp {
                 let (ys, last, saved) = cpu::forward(&self.layer, &self.weights, xs, state)?;
                 (CpuStorage::F64(ys), last, Saved::F64(saved))
             }
-            _ => return copied(self.exchange.lock().result.as_ref(), cpu_copy),
+            _ => return copied(self.exchange.lock().result.take(), cpu_copy),
         };
         self.exchange.lock().last = Some(last);
         *self.saved() = Some(saved);
@@ -380,7 +376,7 @@ impl CustomOp3 for SequenceOp {
         _: &CudaStorage,
         _: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        copied(self.exchange.lock().result.as_ref(), cuda_copy)
+        copied(self.exchange.lock().result.take(), cuda_copy)
     }
 
     fn metal_fwd(
@@ -392,7 +388,7 @@ impl CustomOp3 for SequenceOp {
         _: &MetalStorage,
         _: &Layout,
     ) -> Result<(MetalStorage, Shape)> {
-        copied(self.exchange.lock().result.as_ref(), metal_copy)
+        copied(self.exchange.lock().result.take(), metal_copy)
     }
 
     fn bwd(

@@ -82,7 +82,7 @@ pub(super) fn backward(
         };
         if layer.flow.is_some() {
             let valid = dh.broadcast_mul(&step.valid)?;
-            squares[i] = valid.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
+            squares[step.time] = valid.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
         }
         // One step as a graph of its own: its vector-Jacobian product with ∂L/∂state_t.
         let x = Var::from_tensor(&input(xs, step)?)?;

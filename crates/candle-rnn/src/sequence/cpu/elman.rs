@@ -1,7 +1,7 @@
 //! The Elman neuron of order K over all steps:
 //! `h_t = f(a_t)`, `a_t = W_xh x_t + b + Σ_{k=1..K} W_hh^(k) h_{t-k}`.
 
-use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
+use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
 use crate::cell::Activation;
 use crate::kernels::{Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
@@ -59,7 +59,7 @@ pub(super) fn backward<R: Real>(
     for s in (0..walk.steps()).rev() {
         let n = walk.running[s] * width;
         add_outputs(&mut pending[0][..n], &pass, s);
-        square_sum(&pending[0][..n], s, &mut carried.squares);
+        add_squares(&pending[0][..n], &pass, s, &mut carried.squares);
         let deltas = &mut pass.deltas[walk.at(s, width)];
         let h = pass.h.at(s as isize, s);
         R::dispatch(StepBack { activation, width, h, dh: &pending[0][..n], deltas, bias: &mut carried.bias });

@@ -2,7 +2,7 @@
 //! `r, z = σ(·)`, `n = tanh(W_in x + b_in + r ⊙ m)` with `m = W_hn h' + b_hn`, and
 //! `h = (1 − z) ⊙ n + z ⊙ h'`, h' being the hidden state of the step before.
 
-use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
+use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih` and becomes `r, z, n`; `extra` becomes `m`.
@@ -81,7 +81,7 @@ pub(super) fn backward<R: Real>(
     for s in (0..walk.steps()).rev() {
         let dh = &mut dh[..walk.running[s] * hidden];
         add_outputs(dh, &pass, s);
-        square_sum(dh, s, &mut carried.squares);
+        add_squares(dh, &pass, s, &mut carried.squares);
         let recurrent = &mut recurrent[walk.at(s, 3 * hidden)];
         R::dispatch(StepBack {
             hidden,

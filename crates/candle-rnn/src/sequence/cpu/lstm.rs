@@ -2,7 +2,7 @@
 //! `c = f ⊙ c' + i ⊙ g`, `h = o ⊙ tanh(c)` or, projected, `h = W_hr (o ⊙ tanh(c))`; c' is the
 //! cell state of the step before.
 
-use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, square_sum};
+use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`; `extra` becomes `tanh(c)`.
@@ -98,7 +98,7 @@ pub(super) fn backward<R: Real>(
     for s in (0..walk.steps()).rev() {
         let dh = &mut dh[..walk.running[s] * output];
         add_outputs(dh, &pass, s);
-        square_sum(dh, s, &mut carried.squares);
+        add_squares(dh, &pass, s, &mut carried.squares);
         let d = match w_hr {
             None => &*dh,
             Some(w_hr) => {

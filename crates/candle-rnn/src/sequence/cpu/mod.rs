@@ -87,8 +87,10 @@ struct BackwardWalk<'a, R> {
     outputs: Rows<'a, R>,
     /// `∂L/∂(final state)`, `[batch, state]`.
     last: Rows<'a, R>,
-    /// Whether the norms ‖∂L/∂h_t‖ are asked for.
-    flow: bool,
+    /// For each position its row of `[batch · time]`.
+    sources: &'a [usize],
+    /// Steps of the padded batch, if the norms ‖∂L/∂h_t‖ are asked for.
+    flow: Option<usize>,
 }
 
 impl<R: Real> BackwardWalk<'_, R> {
@@ -108,13 +110,13 @@ struct Carried<R: Real> {
     state: Vec<Buffer<R>>,
     /// Sums of the deltas.
     bias: Vec<R>,
-    /// Σ ‖∂L/∂h‖² of every step, if asked for.
+    /// Σ ‖∂L/∂h‖² of every time step, if asked for.
     squares: Option<Vec<f64>>,
 }
 
 impl<R: Real> Carried<R> {
     fn new(pass: &BackwardWalk<R>, bias: usize) -> Self {
-        let squares = pass.flow.then(|| vec![0.; pass.walk.steps()]);
+        let squares = pass.flow.map(|time| vec![0.; time]);
         Self { state: Vec::new(), bias: vec![R::zero(); bias], squares }
     }
 }
@@ -284,7 +286,8 @@ pub(super) fn backward<R: Real>(
                     deltas,
                     outputs: Rows::in_order(outputs, sizes.output, &plan.sources),
                     last: Rows::new(last, sizes.state),
-                    flow: layer.flow.is_some(),
+                    sources: &plan.sources,
+                    flow: layer.flow.is_some().then_some(sizes.time),
                 };
                 (pass, second)
             });
@@ -434,9 +437,13 @@ impl<R: Real> Kernel<R> for AddRows<'_, R> {
     }
 }
 
-/// Notes Σ x² as step `s` of `squares`, if they are asked for.
-fn square_sum<R: Real>(xs: &[R], s: usize, squares: &mut Option<Vec<f64>>) {
+/// Adds ‖∂L/∂h_t‖² of the rows of walked step `s` to the time step of each, if it is asked for.
+fn add_squares<R: Real>(dh: &[R], pass: &BackwardWalk<R>, s: usize, squares: &mut Option<Vec<f64>>) {
     if let Some(squares) = squares {
-        squares[s] = xs.iter().map(|x| x.to_f64() * x.to_f64()).sum();
+        let sources = &pass.sources[pass.walk.positions(s)];
+        let time = squares.len();
+        for (dh, source) in dh.chunks_exact(pass.h.width).zip(sources) {
+            squares[source % time] += dh.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>();
+        }
     }
 }
