@@ -1,5 +1,5 @@
-//! What the fast paths on the CPU are made of: vectors of numbers ([`lanes`]), products of
-//! matrices ([`product`]) and memory that is used again ([`buffer`]).
+//! What the fast paths on the CPU are made of: vectors of numbers (`lanes`), products of
+//! matrices (`product`) and memory that is used again (`buffer`).
 //!
 //! f32 runs in the widest vectors the processor has, chosen when the program runs; f64, which
 //! exists for gradient checks, runs the same formulas on single numbers.
