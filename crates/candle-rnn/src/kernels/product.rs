@@ -20,6 +20,12 @@ const PANEL: usize = 2;
 /// Steps of the inner dimension per pass over the rows: a panel of these fits the second-level
 /// cache beside the rows it meets.
 const DEPTH: usize = 512;
+/// The same for the columns of the left-hand matrix.
+const DEPTH_OF_COLUMNS: usize = 768;
+/// From one tile of columns to the next: not a power of two, for those share few lines of a cache.
+const TILE_STRIDE: usize = DEPTH_OF_COLUMNS * TILE + 16;
+/// Rows asked for ahead of being read.
+const AHEAD: usize = 16;
 /// Rows that one task of a shared product takes at most.
 const BLOCK: usize = 64;
 /// Multiplications below which sharing among threads costs more than it saves.
@@ -106,18 +112,19 @@ impl<R: Real> Packed<R> {
 
     /// The matrix whose columns are these rows: the transpose.
     pub fn columns(rows: Rows<R>) -> Self {
-        // So many steps of the depth that the part of the panel they fill stays in the cache.
-        const STEPS: usize = 64;
+        // Some columns at a time, each read from start to end: what they write lies side by side.
+        const COLUMNS: usize = 8;
         Self::fill(rows.width(), rows.count(), R::dispatch(PanelWidth), |panel, width, columns| {
-            for (to, from) in panel.chunks_mut(STEPS * width).zip((0..).step_by(STEPS)) {
-                let steps = to.len() / width;
-                for column in 0..width {
-                    let to = to[column..].iter_mut().step_by(width);
-                    if column < columns.len() {
-                        let numbers = &rows.row(columns.start + column)[from..from + steps];
-                        to.zip(numbers).for_each(|(to, &x)| *to = x);
-                    } else {
-                        to.for_each(|to| *to = R::zero());
+            if columns.len() < width {
+                panel.fill(R::zero());
+            }
+            for first in (0..columns.len()).step_by(COLUMNS) {
+                let last = (first + COLUMNS).min(columns.len());
+                let numbers: [&[R]; COLUMNS] =
+                    std::array::from_fn(|j| rows.row(columns.start + (first + j).min(last - 1)));
+                for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+                    for (to, numbers) in to[first..last].iter_mut().zip(&numbers) {
+                        *to = numbers[k];
                     }
                 }
             }
@@ -235,14 +242,13 @@ pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     const ROWS: usize = 12 * TILE;
     let pieces = a.width().div_ceil(ROWS).next_multiple_of(rayon::current_num_threads());
     let size = a.width().div_ceil(pieces).next_multiple_of(TILE);
-    let piece = |memory: &mut Vec<R>, (i, out): (usize, &mut [R])| {
-        R::dispatch(ColumnsTimesPacked { out, a, first: i * size, memory, b });
+    let piece = |(i, out): (usize, &mut [R])| {
+        R::dispatch(ColumnsTimesPacked { out, a, first: i * size, b });
     };
     if out.len() * b.depth() < WORTH_SHARING {
-        let mut memory = Vec::new();
-        out.chunks_mut(size * b.width()).enumerate().for_each(|item| piece(&mut memory, item));
+        out.chunks_mut(size * b.width()).enumerate().for_each(piece);
     } else {
-        out.par_chunks_mut(size * b.width()).enumerate().for_each_init(Vec::new, piece);
+        out.par_chunks_mut(size * b.width()).enumerate().for_each(piece);
     }
 }
 
@@ -338,8 +344,6 @@ struct ColumnsTimesPacked<'a, R: Real> {
     out: &'a mut [R],
     a: Rows<'a, R>,
     first: usize,
-    /// For the columns of `a`, put in the order in which they are read.
-    memory: &'a mut Vec<R>,
     b: &'a Packed<R>,
 }
 
@@ -348,39 +352,50 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
 
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
-        let Self { out, a, first, memory, b } = self;
+        let Self { out, a, first, b } = self;
         b.check_for(lanes);
         let rows = out.len() / b.width;
         let height = tile_rows(lanes);
-        memory.resize(rows.div_ceil(height) * TILE * DEPTH, R::zero());
-        for depth in blocks(0..b.depth, DEPTH) {
-            // Tile after tile, step after step, `TILE` numbers each.
-            for (k, i) in depth.clone().enumerate() {
-                let numbers = &a.row(i)[first..first + rows];
-                for (tile, numbers) in numbers.chunks(height).enumerate() {
-                    let to = &mut memory[(tile * depth.len() + k) * TILE..];
-                    match (to.first_chunk_mut::<TILE>(), numbers.as_array()) {
-                        (Some(to), Some(numbers)) => *to = *numbers,
-                        _ => to[..numbers.len()].copy_from_slice(numbers),
-                    }
-                }
-            }
-            // The next ones lie so far apart that the processor does not foresee them: they are
-            // asked for while it computes.
-            let panels = b.panels();
-            let mut next = depth.end..(depth.end + DEPTH).min(b.depth);
-            let at_a_time = next.len().div_ceil(panels * rows.div_ceil(height));
+        // One half is read while the other is filled for the next part of the depth.
+        let half = rows.div_ceil(height) * TILE_STRIDE;
+        let mut memory = Buffer::new(2 * half);
+        let (mut current, mut coming) = memory.split_at_mut(half);
+        let panels = b.panels();
+        let tiles = panels * rows.div_ceil(height);
+        let mut parts = even_blocks(b.depth, DEPTH_OF_COLUMNS).peekable();
+        for i in parts.peek().cloned().unwrap_or_default() {
+            copy_columns(current, i, &a.row(i)[first..first + rows], height);
+        }
+        while let Some(depth) = parts.next() {
+            let mut next = parts.peek().cloned().unwrap_or_default().enumerate();
+            let at_a_time = next.len().div_ceil(tiles);
             for panel in 0..panels {
                 for (i, tile) in blocks(0..rows, height).enumerate() {
-                    for k in next.by_ref().take(at_a_time) {
-                        lanes.prefetch(&a.row(k)[first..first + rows]);
+                    for (k, i) in next.by_ref().take(at_a_time) {
+                        // These lie so far apart that the processor does not foresee them.
+                        lanes.prefetch(&a.row((i + AHEAD).min(b.depth - 1))[first..first + rows]);
+                        copy_columns(coming, k, &a.row(i)[first..first + rows], height);
                     }
-                    let packed = &memory[i * depth.len() * TILE..][..depth.len() * TILE];
+                    let packed = &current[i * TILE_STRIDE..][..depth.len() * TILE];
                     let left = std::array::from_fn(|i| packed[i..].as_ptr());
                     // Safety: `left` points to the numbers of the columns at these depths.
                     unsafe { sum_into::<L, TILE>(lanes, out, tile, left, b, panel, depth.clone()) };
                 }
             }
+            std::mem::swap(&mut current, &mut coming);
+        }
+    }
+}
+
+/// Puts `numbers`, a row of the matrix whose columns are wanted, where step `k` of each tile is
+/// read.
+#[inline(always)]
+fn copy_columns<R: Real>(to: &mut [R], k: usize, numbers: &[R], height: usize) {
+    for (tile, numbers) in numbers.chunks(height).enumerate() {
+        let to = &mut to[tile * TILE_STRIDE + k * TILE..];
+        match (to.first_chunk_mut::<TILE>(), numbers.as_array()) {
+            (Some(to), Some(numbers)) => *to = *numbers,
+            _ => to[..numbers.len()].copy_from_slice(numbers),
         }
     }
 }
@@ -419,6 +434,9 @@ unsafe fn sum_into<L: Lanes, const STEP: usize>(
 ) {
     let right = &b.panels[(panel * b.depth + depth.start) * b.panel..][..depth.len() * b.panel];
     let columns = b.columns_in(panel..panel + 1);
+    for row in rows.clone() {
+        lanes.prefetch(&out[row * b.width..][columns.clone()]);
+    }
     // Safety: the caller's for `left`; `right` holds as many rows of a panel.
     macro_rules! by_rows {
         ($($n:literal)*) => {
@@ -553,8 +571,7 @@ mod tests {
         let (mut out, mut same) = (vec![0f32; m * n], vec![0f32; m * n]);
         RowsTimesPacked { out: &mut out, a: Rows::new(&a32, k), b: &packed }.run(lanes);
         assert!(close(&out, &truth, k));
-        let (out, memory) = (&mut same, &mut Vec::new());
-        ColumnsTimesPacked { out, a: Rows::new(&left, m), first: 0, memory, b: &packed }.run(lanes);
+        ColumnsTimesPacked { out: &mut same, a: Rows::new(&left, m), first: 0, b: &packed }.run(lanes);
         assert!(close(&same, &truth, k));
     }
 
