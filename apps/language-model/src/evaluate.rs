@@ -4,11 +4,12 @@ use std::f64::consts::LN_2;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
-use candle_rnn::{CrossEntropy, Mode, State};
+use candle_rnn::{CrossEntropy, Mode, Precision, State};
 use serde::Serialize;
 
 use crate::data::Held;
 use crate::network::Network;
+use crate::reader::Reader;
 
 /// Rows that a long text is read in side by side. Each starts with an empty memory, so a row is at
 /// least [`SHORTEST_ROW`] symbols long for that not to matter.
@@ -36,9 +37,8 @@ pub struct Score {
 /// Symbols outside the vocabulary.
 pub fn evaluate(network: &Network, held: &Held, device: &Device) -> Result<Score> {
     let stream = &held.symbols;
+    let (rows, track) = tracks(held);
     let targets = stream.len() - 1;
-    let rows = (targets / SHORTEST_ROW).clamp(1, ROWS);
-    let track = targets.div_ceil(rows);
     // The last rows may end early: their padding is ignored, and nothing comes after it.
     let padding = u32::MAX;
     let loss = CrossEntropy { ignore: Some(padding), ..CrossEntropy::default() };
@@ -60,12 +60,55 @@ pub fn evaluate(network: &Network, held: &Held, device: &Device) -> Result<Score
         count += part.count;
         state = Some(next.detach());
     }
-    let loss = sum / count.max(1) as f64;
-    let symbols_per_character = stream.len() as f64 / held.characters.max(1) as f64;
-    Ok(Score {
-        loss,
-        bits_per_character: loss / LN_2 * symbols_per_character,
-        perplexity: loss.exp(),
-        symbols: count,
-    })
+    Ok(Score::new(sum, count, held))
+}
+
+/// [`evaluate`], but as a [`Reader`] reads: symbol by symbol, with weights of this precision.
+///
+/// # Errors
+/// Those of [`Reader::new`].
+pub fn evaluate_step_by_step(
+    network: &Network,
+    held: &Held,
+    precision: Precision,
+    device: &Device,
+) -> Result<Score> {
+    let (_, track) = tracks(held);
+    let (mut sum, mut count) = (0.0, 0);
+    for from in (0..held.symbols.len() - 1).step_by(track) {
+        let mut reader = Reader::new(network, &network.rnn().zero_state(1)?, precision, device)?;
+        let row = &held.symbols[from..held.symbols.len().min(from + track + 1)];
+        for pair in row.windows(2) {
+            sum -= log_probability(reader.read(pair[0])?, pair[1] as usize);
+            count += 1;
+        }
+    }
+    Ok(Score::new(sum, count, held))
+}
+
+/// `ln softmax(scores)` of one symbol.
+fn log_probability(scores: &[f32], symbol: usize) -> f64 {
+    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = scores.iter().map(|score| f64::from(score - most).exp()).sum();
+    f64::from(scores[symbol] - most) - sum.ln()
+}
+
+/// In how many rows a text is read, and how many symbols each row predicts.
+fn tracks(held: &Held) -> (usize, usize) {
+    let targets = held.symbols.len() - 1;
+    let rows = (targets / SHORTEST_ROW).clamp(1, ROWS);
+    (rows, targets.div_ceil(rows))
+}
+
+impl Score {
+    fn new(sum: f64, count: usize, held: &Held) -> Self {
+        let loss = sum / count.max(1) as f64;
+        let symbols_per_character = held.symbols.len() as f64 / held.characters.max(1) as f64;
+        Self {
+            loss,
+            bits_per_character: loss / LN_2 * symbols_per_character,
+            perplexity: loss.exp(),
+            symbols: count,
+        }
+    }
 }

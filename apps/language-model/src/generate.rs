@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use app_kit::UsageError;
-use candle_core::{DType, Tensor};
-use candle_rnn::{Generator, State};
+use candle_core::DType;
+use candle_rnn::{Generator, Precision};
 use rnn_decode::{Sampler, Sampling};
 use rnn_text::Stream;
 
 use crate::model::LanguageModel;
+use crate::reader::Reader;
 
 /// How to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +21,20 @@ pub struct GenerateConfig {
     pub length: usize,
     /// Texts that end the writing; they are not written themselves.
     pub stop: Vec<String>,
+    /// In what the weights are held.
+    pub precision: Precision,
 }
 
 impl Default for GenerateConfig {
     /// 500 symbols drawn from the model's own distribution.
     fn default() -> Self {
-        Self { sampling: Sampling::default(), repetition_window: 64, length: 500, stop: Vec::new() }
+        Self {
+            sampling: Sampling::default(),
+            repetition_window: 64,
+            length: 500,
+            stop: Vec::new(),
+            precision: Precision::F32,
+        }
     }
 }
 
@@ -60,14 +69,14 @@ impl LanguageModel {
             read.push(generator.below(self.tokenizer().vocab_size()) as u32);
         }
         let (scores, state) = self.read(&read)?;
-        let scores = scores.get(read.len() - 1)?;
+        let scores = scores.get(read.len() - 1)?.to_dtype(DType::F32)?.to_vec1()?;
         Ok(Generation {
-            model: self,
+            reader: self.reader(&state, config.precision)?,
+            latest: None,
             sampler,
             generator,
             stream: Some(stream),
             scores,
-            state,
             history: prompt,
             repetition_window: config.repetition_window,
             left: config.length,
@@ -79,14 +88,15 @@ impl LanguageModel {
 
 /// A text while it is being written; see [`LanguageModel::generate`].
 pub struct Generation<'a> {
-    model: &'a LanguageModel,
+    reader: Reader<'a>,
+    /// What was drawn and not read yet.
+    latest: Option<u32>,
     sampler: Sampler,
     generator: Generator,
     /// Gone when the text has ended.
     stream: Option<Stream<'a>>,
-    /// Scores of the next symbol, `[vocab_size]`.
-    scores: Tensor,
-    state: State,
+    /// Scores of the first symbol, `[vocab_size]`.
+    scores: Vec<f32>,
     history: Vec<u32>,
     repetition_window: usize,
     left: usize,
@@ -96,16 +106,17 @@ pub struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    /// Draws a symbol, reads it back in and returns the characters it completes.
+    /// Reads the symbol drawn last, draws the next and returns the characters it completes.
     fn advance(&mut self) -> Result<String> {
-        let scores = self.scores.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        let scores = match self.latest {
+            Some(symbol) => self.reader.read(symbol)?,
+            None => &self.scores,
+        };
         let recent = self.history.len().saturating_sub(self.repetition_window);
-        let symbol = self.sampler.sample(&scores, &self.history[recent..], &mut self.generator)? as u32;
+        let symbol = self.sampler.sample(scores, &self.history[recent..], &mut self.generator)? as u32;
+        self.latest = Some(symbol);
         self.history.push(symbol);
         self.left -= 1;
-        if self.left > 0 {
-            (self.scores, self.state) = self.model.step(symbol, &self.state)?;
-        }
         Ok(self.stream.as_mut().map(|stream| stream.push(symbol)).unwrap_or_default())
     }
 

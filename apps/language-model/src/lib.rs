@@ -34,6 +34,7 @@
 //! | [`network`] | [`Network`]: embedding, recurrent layers, scores |
 //! | [`model`] | [`LanguageModel`]: a trained network with its vocabulary |
 //! | [`data`] | text → training and validation symbols |
+//! | [`reader`] | [`Reader`]: one symbol after another |
 //! | [`task`] | truncated backpropagation through time over a stream |
 //! | [`mod@train`] | settings, flags, the run |
 //! | [`generate`], [`score`], [`mod@evaluate`], [`mod@inspect`] | what one does with a trained model |
@@ -44,6 +45,7 @@ pub mod generate;
 pub mod inspect;
 pub mod model;
 pub mod network;
+pub mod reader;
 pub mod score;
 pub mod task;
 pub mod train;
@@ -54,6 +56,7 @@ pub use generate::{GenerateConfig, Generation};
 pub use inspect::{Inspection, inspect};
 pub use model::{LanguageModel, LanguageModelConfig};
 pub use network::{CellName, Network, NetworkConfig};
+pub use reader::Reader;
 pub use score::TextScore;
 pub use task::LanguageModelTask;
 pub use train::{RunConfig, TrainArgs, Trained, train_on_text};

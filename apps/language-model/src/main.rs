@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use app_kit::{DeviceArgs, LoggingArgs, UsageError};
-use candle_rnn::Generator;
+use candle_rnn::{Generator, Precision};
 use clap::{Args, Parser, Subcommand};
 use language_model::{GenerateConfig, Held, LanguageModel, RunConfig, TrainArgs, data, inspect, train};
 use rnn_decode::Sampling;
@@ -53,6 +53,9 @@ struct EvalArgs {
     /// Text: a file, a folder, or - [default: the validation part of the run's text]
     #[arg(long, value_name = "FILE|DIR|-")]
     data: Option<String>,
+    /// Evaluate with weights of 8 bits too, as `generate --int8` has them
+    #[arg(long)]
+    int8: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -91,6 +94,9 @@ struct GenerateArgs {
     /// End before this text; may be given several times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     stop: Vec<String>,
+    /// Round the weights to 8 bits: faster where the model is large; `eval --int8` shows the price
+    #[arg(long)]
+    int8: bool,
     /// Print prompt and text as one JSON object when done
     #[arg(long)]
     json: bool,
@@ -147,13 +153,23 @@ fn eval(args: &EvalArgs) -> Result<()> {
         Some(source) => train::read(source)?,
         None => validation_part(&args.run)?,
     };
-    let score = model.evaluate(&Held::new(&corpus, model.tokenizer())?)?;
+    let held = Held::new(&corpus, model.tokenizer())?;
+    let score = model.evaluate(&held)?;
+    let int8 = args.int8.then(|| model.evaluate_step_by_step(&held, Precision::Int8)).transpose()?;
     if args.json {
-        println!("{}", serde_json::to_string(&score)?);
+        let mut value = serde_json::to_value(score)?;
+        if let Some(int8) = int8 {
+            value["int8"] = serde_json::to_value(int8)?;
+        }
+        println!("{value}");
     } else {
         println!("loss                {:.4} nats per symbol ({} symbols)", score.loss, score.symbols);
         println!("bits per character  {:.4}", score.bits_per_character);
         println!("perplexity          {:.4}", score.perplexity);
+        if let Some(int8) = int8 {
+            let difference = int8.loss - score.loss;
+            println!("weights of 8 bits   {:.4} nats per symbol ({difference:+.4})", int8.loss);
+        }
     }
     Ok(())
 }
@@ -180,6 +196,7 @@ fn generate(args: &GenerateArgs) -> Result<()> {
         repetition_window: args.repetition_window,
         length: args.length,
         stop: args.stop.clone(),
+        precision: if args.int8 { Precision::Int8 } else { Precision::F32 },
     };
     let pieces = model.generate(&args.prompt, &config, Generator::new(args.device.seed))?;
     if args.json {

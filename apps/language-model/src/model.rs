@@ -6,13 +6,14 @@ use anyhow::{Context, Result, ensure};
 use app_kit::ModelFolder;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_rnn::{Mode, Parameters, State};
+use candle_rnn::{Mode, Parameters, Precision, State};
 use rnn_text::Tokenizer;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Held;
-use crate::evaluate::{Score, evaluate};
+use crate::evaluate::{Score, evaluate, evaluate_step_by_step};
 use crate::network::{Network, NetworkConfig};
+use crate::reader::Reader;
 
 /// The name of this application in `config.toml`.
 pub const APPLICATION: &str = "language-model";
@@ -92,6 +93,14 @@ impl LanguageModel {
         evaluate(&self.network, held, &self.device)
     }
 
+    /// How well it predicts a text when it reads symbol by symbol, with weights of this precision.
+    ///
+    /// # Errors
+    /// Those of [`Reader::new`].
+    pub fn evaluate_step_by_step(&self, held: &Held, precision: Precision) -> Result<Score> {
+        evaluate_step_by_step(&self.network, held, precision, &self.device)
+    }
+
     /// What a text without beginning is taken to follow: a line break, if the model knows it.
     pub(crate) fn beginning(&self) -> Vec<u32> {
         self.tokenizer.encode("\n").unwrap_or_default()
@@ -104,10 +113,12 @@ impl LanguageModel {
         Ok((scores.squeeze(0)?, state))
     }
 
-    /// Scores of the symbol after `symbol`, `[vocab_size]`, and the new state.
-    pub(crate) fn step(&self, symbol: u32, state: &State) -> Result<(Tensor, State)> {
-        let (scores, state) = self.network.step(&Tensor::new(&[symbol], &self.device)?, state)?;
-        Ok((scores.squeeze(0)?, state))
+    /// Goes on from a state, one symbol after another.
+    ///
+    /// # Errors
+    /// Those of [`Reader::new`].
+    pub fn reader(&self, state: &State, precision: Precision) -> Result<Reader<'_>> {
+        Reader::new(&self.network, state, precision, &self.device)
     }
 }
 

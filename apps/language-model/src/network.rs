@@ -203,8 +203,18 @@ impl Network {
         Ok((self.output.forward(&hidden)?, state))
     }
 
-    /// The shape of the recurrent layers.
-    pub fn rnn_config(&self) -> &RnnConfig {
-        self.rnn.config()
+    /// The vectors of the symbols.
+    pub fn embedding(&self) -> &Embedding {
+        &self.embedding
+    }
+
+    /// The recurrent layers.
+    pub fn rnn(&self) -> &Rnn {
+        &self.rnn
+    }
+
+    /// The layer that gives the scores.
+    pub fn output(&self) -> &Linear {
+        &self.output
     }
 }

@@ -137,7 +137,7 @@ impl Task for LanguageModelTask {
         let tensors = moved.collect::<Result<_>>()?;
         self.state = match position.tensors.is_empty() {
             true => None,
-            false => Some(State::from_tensors(self.network.rnn_config(), &tensors)?),
+            false => Some(State::from_tensors(self.network.rnn().config(), &tensors)?),
         };
         self.next = next;
         Ok(())

@@ -76,12 +76,14 @@ fn a_trained_run_can_be_evaluated_sampled_scored_and_inspected() {
         assert!(folder.path().join("run").join(file).is_file(), "{file}");
     }
 
-    let evaluation = on_run("eval", &["--json"]).assert().success();
+    let evaluation = on_run("eval", &["--json", "--int8"]).assert().success();
     let evaluation: serde_json::Value = serde_json::from_slice(&evaluation.get_output().stdout).unwrap();
     let metrics = std::fs::read(folder.path().join("run/best/metrics.json")).unwrap();
     let metrics: serde_json::Value = serde_json::from_slice(&metrics).unwrap();
     let (found, saved) = (evaluation["loss"].as_f64().unwrap(), metrics["loss"].as_f64().unwrap());
     assert!((found - saved).abs() < 1e-6, "eval says {found}, the training said {saved}");
+    let rounded = evaluation["int8"]["loss"].as_f64().unwrap();
+    assert!(rounded != found && (rounded - found).abs() < 0.05, "{rounded} and {found}");
     let bits = evaluation["bits_per_character"].as_f64().unwrap();
     assert!((bits - found / std::f64::consts::LN_2).abs() < 1e-9, "a character is a symbol here");
 
@@ -89,6 +91,8 @@ fn a_trained_run_can_be_evaluated_sampled_scored_and_inspected() {
     let once = write().assert().success().get_output().stdout.clone();
     assert_eq!(once, write().assert().success().get_output().stdout, "the seed decides");
     let once = String::from_utf8(once).unwrap();
+    let rounded = write().arg("--int8").assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(rounded).unwrap().starts_with("line"));
     assert!(once.starts_with("line") && once.chars().count() == 4 + 30 + 1, "{once:?}");
 
     let scores = on_run("score", &["--json", "--tokens"]).write_stdin("line 7\nof\n").assert().success();

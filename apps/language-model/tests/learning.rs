@@ -3,10 +3,11 @@
 use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
-use candle_rnn::{Generator, Windows};
+use candle_rnn::{Generator, Precision, Windows};
 use end_to_end::assert_every_variable_learns;
 use language_model::{
-    CellName, Data, DataConfig, GenerateConfig, LanguageModelTask, NetworkConfig, RunConfig, train_on_text,
+    CellName, Data, DataConfig, GenerateConfig, Held, LanguageModelTask, NetworkConfig, RunConfig,
+    train_on_text,
 };
 use rnn_decode::Sampling;
 use rnn_text::Corpus;
@@ -87,6 +88,12 @@ fn a_sentence_heard_often_enough_is_written_and_scored_as_likely() {
     let config = GenerateConfig { sampling: greedy, length: 30, ..GenerateConfig::default() };
     let written = trained.model.generate(&TEXT[..10], &config, Generator::new(1)).unwrap();
     assert_eq!(written.collect::<anyhow::Result<String>>().unwrap(), &TEXT[10..40]);
+
+    let held = Held { symbols: trained.model.tokenizer().encode(&TEXT.repeat(60)).unwrap(), characters: 1 };
+    let together = trained.model.evaluate(&held).unwrap();
+    let one_by_one = trained.model.evaluate_step_by_step(&held, Precision::F32).unwrap();
+    assert_eq!(together.symbols, one_by_one.symbols);
+    assert!((together.loss - one_by_one.loss).abs() < 1e-5, "{} and {}", together.loss, one_by_one.loss);
 
     let score = |text: &str| trained.model.score(text).unwrap().log_probability;
     assert!(score("the cat sat on") > score("the cat no tas") + 5.0);

@@ -31,6 +31,7 @@
 //! | [`rnn`] | [`Rnn`]: layers × directions of one cell over a padded batch |
 //! | [`state`] | what is carried from step to step and from window to window |
 //! | [`lengths`] | how many steps of each row are real |
+//! | [`stepper`], [`prepared`] | one sequence, one step after another, with weights made ready for it |
 //! | [`sequence`] | a whole layer over all time steps as one node of the autograd graph |
 //! | [`bptt`] | windows over long streams, gradient reduction, gradient flow |
 //! | [`loss`] | cross entropy over padded sequences |
@@ -51,10 +52,12 @@ pub mod lengths;
 pub mod linear;
 pub mod loss;
 pub mod parameters;
+pub mod prepared;
 pub mod random;
 pub mod rnn;
 pub mod sequence;
 pub mod state;
+pub mod stepper;
 
 pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
@@ -66,6 +69,8 @@ pub use lengths::Lengths;
 pub use linear::Linear;
 pub use loss::{CrossEntropy, LossSum};
 pub use parameters::Parameters;
+pub use prepared::{Precision, PreparedLinear};
 pub use random::{Generator, Mode};
 pub use rnn::{Rnn, RnnConfig};
 pub use state::State;
+pub use stepper::Stepper;

@@ -91,6 +91,11 @@ impl Rnn {
         self.config.cell.output_size(self.config.hidden_size) * self.config.directions()
     }
 
+    /// The weights of each layer and direction.
+    pub(crate) fn weights(&self) -> &[CellWeights] {
+        &self.weights
+    }
+
     /// The state before the first step: zeros.
     pub fn zero_state(&self, batch: usize) -> Result<State> {
         let w = &self.weights[0].w_ih;

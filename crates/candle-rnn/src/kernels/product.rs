@@ -170,9 +170,9 @@ impl<R: Real> Packed<R> {
         self.width.div_ceil(self.panel)
     }
 
-    /// The columns in some of the panels.
-    pub(super) fn columns_in(&self, panels: Range<usize>) -> Range<usize> {
-        panels.start * self.panel..(panels.end * self.panel).min(self.width)
+    /// Columns of a panel.
+    pub(super) fn panel_width(&self) -> usize {
+        self.panel
     }
 }
 
@@ -192,14 +192,14 @@ pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     assert_eq!((out.len(), a.width()), (a.count() * b.width(), b.depth()), "the shapes of a product agree");
     match a.count() {
         _ if b.depth() == 0 => {}
-        1 => row_times_panels(out, a.row(0), b, 0..b.panels()),
+        1 => row_times_panels(out, a.row(0), b, 0),
         _ => R::dispatch(RowsTimesPacked { out, a, b }),
     }
 }
 
-/// `out += row b` for the columns of some panels.
-pub(super) fn row_times_panels<R: Real>(out: &mut [R], row: &[R], b: &Packed<R>, panels: Range<usize>) {
-    R::dispatch(RowTimesPanels { out, row, b, panels });
+/// `out += row b` for as many columns as `out` has, from the first of panel `first` on.
+pub(super) fn row_times_panels<R: Real>(out: &mut [R], row: &[R], b: &Packed<R>, first: usize) {
+    R::dispatch(RowTimesPanels { out, row, b, first });
 }
 
 /// `out = a b + bias` (without bias: `a b`), its rows shared among the threads. The bits do not
@@ -268,7 +268,8 @@ struct RowTimesPanels<'a, R: Real> {
     out: &'a mut [R],
     row: &'a [R],
     b: &'a Packed<R>,
-    panels: Range<usize>,
+    /// The panel of the first column.
+    first: usize,
 }
 
 impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
@@ -276,10 +277,10 @@ impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
 
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, lanes: L) {
-        let Self { out, row, b, panels } = self;
+        let Self { out, row, b, first } = self;
         b.check_for(lanes);
         let size = b.depth * b.panel;
-        let matrix = &b.panels[panels.start * size..panels.end * size];
+        let matrix = &b.panels[first * size..];
         for (out, panel) in out.chunks_mut(b.panel).zip(matrix.chunks_exact(size)) {
             // Even and odd steps have sums of their own: one would have to wait for the other.
             let mut sums = [[lanes.splat(R::default()); PANEL]; 2];
@@ -433,7 +434,7 @@ unsafe fn sum_into<L: Lanes, const STEP: usize>(
     depth: Range<usize>,
 ) {
     let right = &b.panels[(panel * b.depth + depth.start) * b.panel..][..depth.len() * b.panel];
-    let columns = b.columns_in(panel..panel + 1);
+    let columns = panel * b.panel..((panel + 1) * b.panel).min(b.width);
     for row in rows.clone() {
         lanes.prefetch(&out[row * b.width..][columns.clone()]);
     }

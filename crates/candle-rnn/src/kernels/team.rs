@@ -13,70 +13,95 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::product::{product, row_times_panels};
 use super::{Packed, Real, Rows};
 
-/// Multiplications of a walk from which on helpers are worth starting.
-const WORTH_HELP: usize = 1 << 25;
+/// Multiplications of a walk from which on helpers are worth waking.
+const WORTH_HELP: usize = 1 << 20;
 /// Pieces of a product for each thread.
 const PIECES: usize = 2;
-/// A row of so few numbers is read faster by one core than by two.
+/// A row of so few panels is read faster by one core than by two.
 const FEWEST_PANELS: usize = 8;
 /// More cores than this do not read a matrix any faster.
 const MOST_THREADS: usize = 8;
 
 /// The thread of a walk and its helpers, if it has any.
-pub struct Team<'a, R: Real> {
-    exchange: Option<&'a Exchange<R>>,
+pub struct Team<'a> {
+    exchange: Option<&'a Exchange>,
     /// Only one thread may lead: a team is not `Sync`.
     _leader: PhantomData<Cell<()>>,
 }
 
-impl<R: Real> Team<'_, R> {
+impl Team<'_> {
     /// `out += a b`, as [`product`], of which a single row is shared.
-    pub fn product(&self, out: &mut [R], a: Rows<R>, b: &Packed<R>) {
-        match self.exchange {
-            Some(exchange) if a.count() == 1 && b.panels() >= FEWEST_PANELS => {
-                exchange.share(out, a.row(0), b)
-            }
-            _ => product(out, a, b),
+    pub fn product<R: Real>(&self, out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+        if a.count() != 1 || b.panels() < FEWEST_PANELS {
+            return product(out, a, b);
         }
+        assert_eq!((out.len(), a.width()), (b.width(), b.depth()), "the shapes of a product agree");
+        self.share(out, b.panel_width(), &|columns, out| row_times_panels(out, a.row(0), b, columns));
+    }
+
+    /// `compute(i, piece)` for pieces of `out`, of which piece begins at number `i · unit`. Where a
+    /// piece ends depends on the number of threads, so what is computed must not.
+    pub fn share<T: Send>(&self, out: &mut [T], unit: usize, compute: &(impl Fn(usize, &mut [T]) + Sync)) {
+        let Some(exchange) = self.exchange else { return compute(0, out) };
+        let units = out.len().div_ceil(unit);
+        let pieces = exchange.pieces.min(units);
+        let (start, len) = (Shared(out.as_mut_ptr()), out.len());
+        exchange.share(pieces, &|piece| {
+            let (first, end) = (piece * units / pieces, (piece + 1) * units / pieces);
+            let range = first * unit..(end * unit).min(len);
+            // Safety: the pieces lie side by side within `out`, which is borrowed until all are done,
+            // and each is taken once.
+            let piece = unsafe { std::slice::from_raw_parts_mut(start.at(range.start), range.len()) };
+            compute(first, piece);
+        });
+    }
+}
+
+/// The start of memory whose parts go to different threads.
+struct Shared<T>(*mut T);
+
+// Safety: every part goes to one thread only, and `T` may be sent there.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// # Safety
+    /// Number `i` lies in the same memory.
+    unsafe fn at(&self, i: usize) -> *mut T {
+        // Safety: the caller's.
+        unsafe { self.0.add(i) }
     }
 }
 
 /// Runs `walk`, which multiplies `multiplications` numbers in products of `rows` rows, with
 /// helpers if they are worth it.
-pub fn with_team<R: Real, T>(rows: usize, multiplications: usize, walk: impl FnOnce(&Team<R>) -> T) -> T {
+pub fn with_team<T>(rows: usize, multiplications: usize, walk: impl FnOnce(&Team) -> T) -> T {
     let threads = rayon::current_num_threads().min(MOST_THREADS);
     if rows > 1 || threads == 1 || multiplications < WORTH_HELP {
         return walk(&Team { exchange: None, _leader: PhantomData });
     }
     let exchange = Exchange::new(threads);
-    std::thread::scope(|scope| {
+    rayon::in_place_scope(|scope| {
         // Dropped at the end, also after a panic, and then the helpers go home.
         let _closing = Closing(&exchange);
         for _ in 1..threads {
-            scope.spawn(|| exchange.help());
+            scope.spawn(|_| exchange.help());
         }
         walk(&Team { exchange: Some(&exchange), _leader: PhantomData })
     })
 }
 
-/// A product to be shared: a row times a matrix.
-struct Job<R: Real> {
-    out: *mut R,
-    row: *const [R],
-    matrix: *const Packed<R>,
-    pieces: usize,
-}
-
 /// Where the leader lays out a product and all take pieces of it: the leader from the front, the
 /// helpers from the back, so that with one helper each reads the same part of the matrix at every
 /// step as long as neither is late.
-struct Exchange<R: Real> {
-    job: UnsafeCell<Job<R>>,
+struct Exchange {
+    /// What to do for a piece.
+    job: UnsafeCell<*const (dyn Fn(usize) + Sync)>,
     /// Which product this is (upper 32 bits), and the first and the end of the pieces not taken
     /// (16 bits each).
     state: AtomicU64,
     /// Pieces of this product that are done.
     done: AtomicUsize,
+    /// Pieces of a product at most.
     pieces: usize,
 }
 
@@ -85,21 +110,23 @@ const CLOSED: u64 = u64::MAX;
 
 // Safety: `job` is written only while no piece of a product is open or unfinished (`share`), and
 // read only by a thread that has taken a piece of it.
-unsafe impl<R: Real> Sync for Exchange<R> {}
+unsafe impl Sync for Exchange {}
 
-impl<R: Real> Exchange<R> {
+impl Exchange {
     fn new(threads: usize) -> Self {
-        let nothing: &[R] = &[];
-        let job = Job { out: std::ptr::null_mut(), row: nothing, matrix: std::ptr::null(), pieces: 0 };
+        let nothing: &(dyn Fn(usize) + Sync) = &|_| ();
         let (state, done) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Self { job: UnsafeCell::new(job), state, done, pieces: PIECES * threads }
+        Self { job: UnsafeCell::new(nothing), state, done, pieces: PIECES * threads }
     }
 
-    fn share(&self, out: &mut [R], row: &[R], matrix: &Packed<R>) {
-        assert_eq!((out.len(), row.len()), (matrix.width(), matrix.depth()), "the shapes of a product agree");
-        let pieces = self.pieces.min(matrix.panels());
-        // Safety: the last product is finished, or `share` would not have returned.
-        unsafe { *self.job.get() = Job { out: out.as_mut_ptr(), row, matrix, pieces } };
+    /// Runs `job` for every piece, once.
+    fn share(&self, pieces: usize, job: &(dyn Fn(usize) + Sync)) {
+        // Safety: nobody reads the job of the last product, which is finished, or `share` would not
+        // have returned; and as this one does not return before, its job outlives those who run it.
+        unsafe {
+            *self.job.get() =
+                std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(job);
+        }
         self.done.store(0, Ordering::Relaxed);
         let product = (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1) & 0x7fff_ffff;
         self.state.store(product << 32 | pieces as u64, Ordering::Release);
@@ -146,19 +173,11 @@ impl<R: Real> Exchange<R> {
         }
     }
 
-    /// Computes a piece that this thread has taken.
+    /// Runs the job for a piece that this thread has taken.
     fn compute(&self, piece: usize) {
         let _whole = NotByHalf;
-        // Safety: the piece is not done, so that the leader is still in `share`: the job stands,
-        // and what it points to is borrowed there. No other thread writes to these columns.
-        unsafe {
-            let Job { out, row, matrix, pieces } = &*self.job.get();
-            let (row, matrix) = (&**row, &**matrix);
-            let panels = piece * matrix.panels() / pieces..(piece + 1) * matrix.panels() / pieces;
-            let columns = matrix.columns_in(panels.clone());
-            let out = std::slice::from_raw_parts_mut(out.add(columns.start), columns.len());
-            row_times_panels(out, row, matrix, panels);
-        }
+        // Safety: the piece is not done, so that the leader is still in `share`: the job stands.
+        unsafe { (**self.job.get())(piece) };
         self.done.fetch_add(1, Ordering::Release);
     }
 }
@@ -184,9 +203,9 @@ fn wait(turns: usize) {
     }
 }
 
-struct Closing<'a, R: Real>(&'a Exchange<R>);
+struct Closing<'a>(&'a Exchange);
 
-impl<R: Real> Drop for Closing<'_, R> {
+impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.state.store(CLOSED, Ordering::Release);
     }
@@ -220,7 +239,7 @@ mod tests {
 
     #[test]
     fn helpers_go_home_after_a_panic() {
-        let walk = || with_team::<f32, ()>(1, WORTH_HELP, |_| panic!("in the walk"));
+        let walk = || with_team::<()>(1, WORTH_HELP, |_| panic!("in the walk"));
         assert!(std::panic::catch_unwind(walk).is_err());
     }
 }

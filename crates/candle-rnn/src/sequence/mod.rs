@@ -41,7 +41,7 @@ use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
 use crate::kernels::{self, numbers};
 
-mod cpu;
+pub(crate) mod cpu;
 pub mod reference;
 mod stepwise;
 

@@ -8,7 +8,7 @@ use crate::kernels::{Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 /// `gates` holds `W_xh x_t + b` and is used up.
 pub(super) fn forward<R: Real>(
     mut pass: ForwardWalk<R>,
-    team: &Team<R>,
+    team: &Team,
     activation: Activation,
     w_hh: &[Packed<R>],
 ) {
@@ -22,10 +22,11 @@ pub(super) fn forward<R: Real>(
     }
 }
 
-struct Step<'a, R> {
-    activation: Activation,
-    a: &'a [R],
-    h: &'a mut [R],
+/// One time step of the running rows.
+pub(crate) struct Step<'a, R> {
+    pub activation: Activation,
+    pub a: &'a [R],
+    pub h: &'a mut [R],
 }
 
 impl<R: Real> Kernel<R> for Step<'_, R> {
@@ -47,7 +48,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 /// `δ_t = f'(a_t) ⊙ ∂L/∂h_t`, and every `h_{t-k}` receives `W_hh^(k)ᵀ δ_t`.
 pub(super) fn backward<R: Real>(
     pass: BackwardWalk<R>,
-    team: &Team<R>,
+    team: &Team,
     activation: Activation,
     w_hh: &[Packed<R>],
 ) -> Carried<R> {

@@ -6,7 +6,7 @@ use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih` and becomes `r, z, n`; `extra` becomes `m`.
-pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, team: &Team<R>, b_hh: &[R], w_hh: &Packed<R>) {
+pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, team: &Team, b_hh: &[R], w_hh: &Packed<R>) {
     let (walk, hidden) = (pass.walk, pass.h.width);
     let mut recurrent = Buffer::new(walk.len() * 3 * hidden);
     for s in 0..walk.steps() {
@@ -21,14 +21,14 @@ pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, team: &Team<R>, b_hh: &
 }
 
 /// One time step of the running rows.
-struct Step<'a, R> {
-    hidden: usize,
-    gates: &'a mut [R],
+pub(crate) struct Step<'a, R> {
+    pub hidden: usize,
+    pub gates: &'a mut [R],
     /// `W_hh h' + b_hh`
-    recurrent: &'a [R],
-    h_previous: &'a [R],
-    m: &'a mut [R],
-    h: &'a mut [R],
+    pub recurrent: &'a [R],
+    pub h_previous: &'a [R],
+    pub m: &'a mut [R],
+    pub h: &'a mut [R],
 }
 
 impl<R: Real> Kernel<R> for Step<'_, R> {
@@ -71,7 +71,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 /// for the biases are those of `δr, δz, δn, δn ⊙ r`.
 pub(super) fn backward<R: Real>(
     pass: BackwardWalk<R>,
-    team: &Team<R>,
+    team: &Team,
     w_hh: &Packed<R>,
     recurrent: &mut [R],
 ) -> Carried<R> {

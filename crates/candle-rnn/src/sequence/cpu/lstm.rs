@@ -8,7 +8,7 @@ use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 /// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`; `extra` becomes `tanh(c)`.
 pub(super) fn forward<R: Real>(
     mut pass: ForwardWalk<R>,
-    team: &Team<R>,
+    team: &Team,
     w_hh: &Packed<R>,
     w_hr: Option<&Packed<R>>,
 ) {
@@ -33,13 +33,13 @@ pub(super) fn forward<R: Real>(
 }
 
 /// One time step of the running rows.
-struct Step<'a, R> {
-    hidden: usize,
-    gates: &'a mut [R],
-    c_previous: &'a [R],
-    c: &'a mut [R],
-    tanh_c: &'a mut [R],
-    h: &'a mut [R],
+pub(crate) struct Step<'a, R> {
+    pub hidden: usize,
+    pub gates: &'a mut [R],
+    pub c_previous: &'a [R],
+    pub c: &'a mut [R],
+    pub tanh_c: &'a mut [R],
+    pub h: &'a mut [R],
 }
 
 impl<R: Real> Kernel<R> for Step<'_, R> {
@@ -86,7 +86,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 /// With a projection `d = W_hrᵀ ∂L/∂h_t`, and `projected` keeps `∂L/∂h_t` of every step.
 pub(super) fn backward<R: Real>(
     pass: BackwardWalk<R>,
-    team: &Team<R>,
+    team: &Team,
     w_hh: &Packed<R>,
     w_hr: Option<&Packed<R>>,
     projected: &mut [R],

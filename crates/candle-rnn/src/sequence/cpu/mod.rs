@@ -18,10 +18,10 @@ use crate::cell::{Cell, CellWeights};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows};
 use crate::kernels::{affine, product, transposed_product, with_numbers, with_team};
 
-mod elman;
-mod gru;
+pub(crate) mod elman;
+pub(crate) mod gru;
 mod history;
-mod lstm;
+pub(crate) mod lstm;
 mod plan;
 
 use history::History;
