@@ -9,7 +9,8 @@ use app_kit::UsageError;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use candle_rnn::{
-    Cell, CrossEntropy, Embedding, Linear, LossSum, Mode, Reduction, Rnn, RnnConfig, State, dropout,
+    Cell, CrossEntropy, Embedding, Linear, LossSum, MatmulPrecision, Mode, Reduction, Rnn, RnnConfig, State,
+    dropout,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub struct NetworkConfig {
     pub tied: bool,
     /// How the time steps' contributions to the gradient are put together.
     pub reduction: Reduction,
+    /// How exactly the factors of matrix products are held, on the CPU.
+    pub matmul: MatmulPrecision,
 }
 
 impl Default for NetworkConfig {
@@ -74,6 +77,7 @@ impl Default for NetworkConfig {
             embedding_dropout: 0.0,
             tied: false,
             reduction: Reduction::Sum,
+            matmul: MatmulPrecision::Full,
         }
     }
 }
@@ -113,6 +117,7 @@ impl NetworkConfig {
             layers: self.layers,
             dropout: self.dropout,
             reduction: self.reduction,
+            matmul: self.matmul,
             ..RnnConfig::new(self.cell.into(), self.embedding_size, self.hidden_size)
         }
     }
@@ -150,6 +155,7 @@ impl Network {
         } else {
             Linear::new(rnn.output_size(), vocab_size, true, vb.pp("output"))?
         };
+        let output = output.with_matmul(config.matmul);
         let NetworkConfig { dropout, embedding_dropout, .. } = *config;
         Ok(Self { embedding, rnn, output, dropout, embedding_dropout })
     }

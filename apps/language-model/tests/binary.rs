@@ -136,6 +136,18 @@ fn every_unit_learns_from_the_standard_input_and_writes() {
 }
 
 #[test]
+fn products_of_bf16_learn_and_are_remembered() {
+    let folder = folder();
+    train(folder.path(), "run").arg("--bf16").assert().success();
+    let config = std::fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("matmul = \"bf16\""), "{config}");
+    let metrics = std::fs::read(folder.path().join("run/best/metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&metrics).unwrap();
+    assert!(metrics["loss"].as_f64().unwrap() < 3.0, "{metrics}");
+    program().current_dir(folder.path()).args(["generate", "run", "--length", "5"]).assert().success();
+}
+
+#[test]
 fn a_stop_text_ends_the_writing_and_is_not_written() {
     let folder = trained();
     let write = |more: &[&str]| {

@@ -18,7 +18,9 @@ fn main() -> Result<()> {
 fn prepare(row: &Row) -> Result<Prepared> {
     Ok(match row {
         Row::Layer(layer) => Prepared::Ready(Box::new(layer::Pass::new(layer)?)),
-        Row::Train(train) if train.bf16 => Prepared::Unsupported("trains in f32"),
+        Row::Train(train) if train.bf16 && !candle_rnn::bf16_instructions() => {
+            Prepared::Unsupported("this processor has no instructions for bf16")
+        }
         Row::Train(train) => Prepared::Ready(Box::new(model::Training::new(train)?)),
         Row::Generate(generate) => Prepared::Ready(Box::new(model::Writing::new(generate)?)),
     })

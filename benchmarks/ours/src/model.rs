@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
-use candle_rnn::{CrossEntropy, Generator, Mode, Windows};
+use candle_rnn::{CrossEntropy, Generator, MatmulPrecision, Mode, Windows};
 use language_model::{
     CellName, Data, GenerateConfig, Held, LanguageModel, LanguageModelTask, Network, NetworkConfig,
 };
@@ -30,6 +30,7 @@ impl Training {
             hidden_size: row.hidden,
             layers: row.layers,
             dropout: row.dropout,
+            matmul: if row.bf16 { MatmulPrecision::Bf16 } else { MatmulPrecision::Full },
             ..NetworkConfig::default()
         };
         let stream = numbers::stream(row.batch, row.time, row.vocab);

@@ -2,6 +2,7 @@
 //!
 //! A product's *item* is one floating-point operation, so that `Gitem/s` reads as GFLOP/s.
 
+use candle_rnn::MatmulPrecision;
 use candle_rnn::kernels::{Packed, Rows, affine, product, transposed_product};
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -29,6 +30,13 @@ const STEPS: [Shape; 9] = [
 /// All steps at once: the input's share of the gates, and its gradient.
 const LAYERS: [Shape; 4] = [(2500, 512, 2048), (2500, 2048, 512), (700, 650, 2600), (6400, 256, 1024)];
 
+/// Full precision, and factors rounded to bf16.
+const BF16: [bool; 2] = [false, true];
+
+fn precision(bf16: bool) -> MatmulPrecision {
+    if bf16 { MatmulPrecision::Bf16 } else { MatmulPrecision::Full }
+}
+
 fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i % 17) as f32 / 16. - 0.5).collect()
 }
@@ -38,21 +46,21 @@ fn operations((m, k, n): Shape) -> ItemsCount {
 }
 
 /// One product on one thread, with a packed matrix.
-#[divan::bench(args = STEPS)]
-fn recurrent_product(bencher: Bencher, shape: Shape) {
+#[divan::bench(consts = BF16, args = STEPS)]
+fn recurrent_product<const BF16: bool>(bencher: Bencher, shape: Shape) {
     let (m, k, n) = shape;
     let (a, b) = (numbers(m * k), numbers(k * n));
-    let packed = Packed::rows(Rows::new(&b, n));
+    let packed = Packed::rows(Rows::new(&b, n), precision(BF16));
     let mut out = vec![0f32; m * n];
     bencher.counter(operations(shape)).bench_local(|| product(&mut out, Rows::new(&a, k), &packed));
 }
 
 /// The same on every thread at once: what they take from each other.
-#[divan::bench(args = STEPS)]
-fn recurrent_product_on_all_threads(bencher: Bencher, shape: Shape) {
+#[divan::bench(consts = BF16, args = STEPS)]
+fn recurrent_product_on_all_threads<const BF16: bool>(bencher: Bencher, shape: Shape) {
     let (m, k, n) = shape;
     let (a, b) = (numbers(m * k), numbers(k * n));
-    let packed = Packed::rows(Rows::new(&b, n));
+    let packed = Packed::rows(Rows::new(&b, n), precision(BF16));
     let threads = rayon::current_num_threads();
     // So often that starting the threads does not count.
     let times = (1 << 28) / (m * k * n);
@@ -66,21 +74,21 @@ fn recurrent_product_on_all_threads(bencher: Bencher, shape: Shape) {
 }
 
 /// All steps at once, on all threads.
-#[divan::bench(args = LAYERS)]
-fn input_product(bencher: Bencher, shape: Shape) {
+#[divan::bench(consts = BF16, args = LAYERS)]
+fn input_product<const BF16: bool>(bencher: Bencher, shape: Shape) {
     let (m, k, n) = shape;
     let (a, b) = (numbers(m * k), numbers(k * n));
-    let packed = Packed::rows(Rows::new(&b, n));
+    let packed = Packed::rows(Rows::new(&b, n), precision(BF16));
     let mut out = vec![0f32; m * n];
     bencher.counter(operations(shape)).bench_local(|| affine(&mut out, Rows::new(&a, k), &packed, None));
 }
 
 /// The gradient of a weight, on all threads: the rows are the depth.
-#[divan::bench(args = LAYERS)]
-fn weight_gradient(bencher: Bencher, shape: Shape) {
+#[divan::bench(consts = BF16, args = LAYERS)]
+fn weight_gradient<const BF16: bool>(bencher: Bencher, shape: Shape) {
     let (steps, input, gates) = shape;
     let (deltas, xs) = (numbers(steps * gates), numbers(steps * input));
-    let packed = Packed::rows(Rows::new(&xs, input));
+    let packed = Packed::rows(Rows::new(&xs, input), precision(BF16));
     let mut out = vec![0f32; gates * input];
     bencher
         .counter(operations(shape))
@@ -88,18 +96,19 @@ fn weight_gradient(bencher: Bencher, shape: Shape) {
 }
 
 /// Packing a weight as it is and transposed; an item is a number.
-#[divan::bench(args = [(512, 2048), (650, 2600)])]
-fn pack(bencher: Bencher, (depth, width): (usize, usize)) {
+#[divan::bench(consts = BF16, args = [(512, 2048), (650, 2600)])]
+fn pack<const BF16: bool>(bencher: Bencher, (depth, width): (usize, usize)) {
     let weight = numbers(depth * width);
-    bencher.counter(ItemsCount::new(depth * width)).bench_local(|| Packed::rows(Rows::new(&weight, width)));
+    let rows = Rows::new(&weight, width);
+    bencher.counter(ItemsCount::new(depth * width)).bench_local(|| Packed::rows(rows, precision(BF16)));
 }
 
 /// In a training step a weight has long left the caches when it is packed again.
-#[divan::bench(args = [(512, 2048), (650, 2600)])]
-fn pack_transposed(bencher: Bencher, (depth, width): (usize, usize)) {
+#[divan::bench(consts = BF16, args = [(512, 2048), (650, 2600)])]
+fn pack_transposed<const BF16: bool>(bencher: Bencher, (depth, width): (usize, usize)) {
     let weights: Vec<_> = (0..12).map(|_| numbers(depth * width)).collect();
     let mut next = weights.iter().cycle();
     bencher.counter(ItemsCount::new(depth * width)).bench_local(|| {
-        Packed::columns(Rows::new(next.next().expect("a cycle"), depth));
+        Packed::columns(Rows::new(next.next().expect("a cycle"), depth), precision(BF16));
     });
 }

@@ -63,7 +63,7 @@ pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
 pub use dropout::dropout;
 pub use embedding::Embedding;
-pub use kernels::instruction_set;
+pub use kernels::{MatmulPrecision, bf16_instructions, instruction_set};
 pub use layer_norm::LayerNorm;
 pub use lengths::Lengths;
 pub use linear::Linear;

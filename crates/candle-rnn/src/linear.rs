@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 
+use crate::MatmulPrecision;
 use crate::init::pytorch_uniform;
 use crate::kernels::{self, Packed, Real, Rows};
 use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers};
@@ -23,6 +24,7 @@ use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
+    matmul: MatmulPrecision,
 }
 
 impl Linear {
@@ -35,13 +37,23 @@ impl Linear {
         let init = pytorch_uniform(input);
         let weight = vb.get_with_hints((output, input), "weight", init)?;
         let bias = if bias { Some(vb.get_with_hints(output, "bias", init)?) } else { None };
-        Ok(Self { weight, bias })
+        Ok(Self::from_weight(weight, bias))
     }
 
     /// A layer from a weight `[out, in]` and a bias `[out]` that exist: an embedding's weight
     /// gives tied input and output embeddings.
     pub fn from_weight(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self { weight, bias, matmul: MatmulPrecision::Full }
+    }
+
+    /// The same layer with products of this precision, on the CPU.
+    pub fn with_matmul(self, matmul: MatmulPrecision) -> Self {
+        Self { matmul, ..self }
+    }
+
+    /// How exactly the factors of its products are held.
+    pub fn matmul(&self) -> MatmulPrecision {
+        self.matmul
     }
 
     /// `xs [..., in]` to `[..., out]`, by one matrix product over all leading dimensions.
@@ -57,7 +69,7 @@ impl Linear {
         }
         let flat = xs.reshape((xs.elem_count() / input.max(1), input))?;
         if flat.dim(0)? >= WORTH_PACKING && kernels::take(&flat) {
-            return self.apply(&flat.contiguous()?, Affine)?.reshape(shape);
+            return self.apply(&flat.contiguous()?, Affine(self.matmul))?.reshape(shape);
         }
         let ys = flat.matmul(&self.weight.t()?)?;
         let ys = match &self.bias {
@@ -96,17 +108,19 @@ impl Linear {
 const WORTH_PACKING: usize = 16;
 
 /// `x Wᵀ + b` as one node: `x [rows, in]`, `W [out, in]`, `b [out]`.
-struct Affine;
+struct Affine(MatmulPrecision);
 
 impl Affine {
-    fn forward<R: Real>(xs: &[R], weight: &[R], bias: &[R], input: usize) -> CpuStorage {
+    fn forward<R: Real>(&self, xs: &[R], weight: &[R], bias: &[R], input: usize) -> CpuStorage {
         let mut ys = vec![R::zero(); xs.len() / input * bias.len()];
-        affine(&mut ys, Rows::new(xs, input), &Packed::columns(Rows::new(weight, input)), Some(bias));
+        let weight = Packed::columns(Rows::new(weight, input), self.0);
+        affine(&mut ys, Rows::new(xs, input), &weight, Some(bias));
         R::to_cpu_storage_owned(ys)
     }
 
     /// `∂L/∂x = δ W`, `∂L/∂W = δᵀ x` and `∂L/∂b = Σ δ`.
     fn backward<R: Real>(
+        &self,
         xs: &Tensor,
         weight: &Tensor,
         bias: &Tensor,
@@ -117,13 +131,13 @@ impl Affine {
             let deltas = Rows::new(deltas, output);
             let dxs = xs.track_op().then(|| {
                 let mut dxs = vec![R::zero(); deltas.count() * input];
-                let weight = with_numbers(weight, |weight| Packed::rows(Rows::new(weight, input)))?;
+                let weight = with_numbers(weight, |weight| Packed::rows(Rows::new(weight, input), self.0))?;
                 affine(&mut dxs, deltas, &weight, None);
                 Tensor::from_vec(dxs, xs.shape(), xs.device())
             });
             let dweight = weight.track_op().then(|| {
                 let mut dweight = vec![R::zero(); output * input];
-                let xs = with_numbers(xs, |xs| Packed::rows(Rows::new(xs, input)))?;
+                let xs = with_numbers(xs, |xs| Packed::rows(Rows::new(xs, input), self.0))?;
                 transposed_product(&mut dweight, deltas, &xs);
                 Tensor::from_vec(dweight, weight.shape(), weight.device())
             });
@@ -154,9 +168,9 @@ impl CustomOp3 for Affine {
         let (rows, input) = lx.shape().dims2()?;
         let ys = match xs {
             CpuStorage::F32(_) => {
-                Self::forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input)
+                self.forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input)
             }
-            _ => Self::forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input),
+            _ => self.forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input),
         };
         Ok((ys, (rows, lb.shape().elem_count()).into()))
     }
@@ -170,8 +184,8 @@ impl CustomOp3 for Affine {
         deltas: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         match xs.dtype() {
-            DType::F32 => Self::backward::<f32>(xs, weight, bias, deltas),
-            _ => Self::backward::<f64>(xs, weight, bias, deltas),
+            DType::F32 => self.backward::<f32>(xs, weight, bias, deltas),
+            _ => self.backward::<f64>(xs, weight, bias, deltas),
         }
     }
 }

@@ -11,8 +11,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmUninitOptions, QuantParams};
 use rten_tensor::NdTensorView;
 
-use crate::Linear;
 use crate::kernels::{Packed, Rows, Team, with_numbers, with_team};
+use crate::{Linear, MatmulPrecision};
 
 /// In what the weights of a network made ready for single rows are held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,9 @@ impl Matrix {
         let input = weight.dim(1)?;
         with_numbers(&weight, |numbers| {
             Self(match precision {
-                Precision::F32 => Weights::F32(Packed::columns(Rows::new(numbers, input))),
+                Precision::F32 => {
+                    Weights::F32(Packed::columns(Rows::new(numbers, input), MatmulPrecision::Full))
+                }
                 Precision::Int8 => Weights::Int8(Box::new(Int8::new(numbers, input))),
             })
         })

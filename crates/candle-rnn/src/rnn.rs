@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
 use crate::sequence::{self, Sequence};
-use crate::{Lengths, Mode, State, dropout};
+use crate::{Lengths, MatmulPrecision, Mode, State, dropout};
 
 /// The shape of an [`Rnn`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct RnnConfig {
     pub dropout: f64,
     /// How the steps' contributions to the gradient of the shared weights are put together.
     pub reduction: Reduction,
+    /// How exactly the factors of matrix products are held, on the CPU.
+    pub matmul: MatmulPrecision,
 }
 
 impl RnnConfig {
@@ -39,6 +41,7 @@ impl RnnConfig {
             bidirectional: false,
             dropout: 0.,
             reduction: Reduction::Sum,
+            matmul: MatmulPrecision::Full,
         }
     }
 
@@ -213,6 +216,7 @@ impl Rnn {
                     state: initial,
                     reverse: direction == 1,
                     reduction: self.config.reduction,
+                    matmul: self.config.matmul,
                     flow: flow.map(|flow| (flow.clone(), layer, direction)),
                 })?;
                 outputs.push(output);

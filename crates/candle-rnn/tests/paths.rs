@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_rnn::{
-    Activation, Cell, Generator, GradientFlow, Lengths, Mode, Parameters, Reduction, Rnn, RnnConfig, State,
+    Activation, Cell, Generator, GradientFlow, Lengths, MatmulPrecision, Mode, Parameters, Reduction, Rnn,
+    RnnConfig, State,
 };
 
 const CELLS: [Cell; 7] = [
@@ -133,6 +134,37 @@ fn rows_dealt_to_several_threads_agree_with_the_reference() -> Result<()> {
             let difference = largest_difference(ours, truth)?;
             assert!(difference < 1e-5 * (1. + size), "{cell:?}: {name} differs by {difference} of {size}");
             assert_eq!(largest_difference(ours, again)?, 0., "{cell:?}: {name} is not the same twice");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn products_of_bf16_give_nearly_the_same_gradients() -> Result<()> {
+    for cell in CELLS {
+        let sizes = (
+            5,
+            6,
+            30,
+            match cell {
+                Cell::Lstm { projection: Some(_) } => 20,
+                _ => 24,
+            },
+        );
+        let mut case = Case::sized(sizes, cell, true, Some(vec![4, 6, 1, 2, 6]), DType::F32)?;
+        let full = case.loss(false, None)?.backward()?;
+        case.rnn = Rnn::new(
+            &RnnConfig { matmul: MatmulPrecision::Bf16, ..case.config.clone() },
+            case.parameters.builder(),
+        )?;
+        let rounded = case.loss(false, None)?.backward()?;
+        for (name, var) in case.variables() {
+            let (Some(full), Some(rounded)) = (full.get(&var), rounded.get(&var)) else {
+                panic!("{cell:?}: no gradient of {name}")
+            };
+            let norm = |x: &Tensor| x.sqr()?.sum_all()?.to_scalar::<f32>().map(f32::sqrt);
+            let (size, difference) = (norm(full)?, norm(&(full - rounded)?)?);
+            assert!(0. < difference && difference < 0.05 * size, "{cell:?}: {name}: {difference} of {size}");
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-use super::Real;
+use super::factor::Pair;
 
 /// Buffers at rest. More than this many are not kept.
 const KEPT: usize = 24;
@@ -12,7 +12,7 @@ const KEPT: usize = 24;
 pub struct Pool<R>(Mutex<Vec<Vec<R>>>);
 
 impl<R> Pool<R> {
-    pub const fn new() -> Self {
+    const fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
@@ -21,10 +21,30 @@ impl<R> Pool<R> {
     }
 }
 
+/// What buffers can hold.
+pub trait Pooled: Copy + Default + Send + 'static {
+    /// Where the memory of their buffers rests.
+    fn pool() -> &'static Pool<Self>;
+}
+
+/// Each type has a pool of its own.
+macro_rules! pooled {
+    ($($type:ty)*) => {
+        $(impl Pooled for $type {
+            fn pool() -> &'static Pool<Self> {
+                static POOL: Pool<$type> = Pool::new();
+                &POOL
+            }
+        })*
+    };
+}
+
+pooled!(f32 f64 Pair);
+
 /// Numbers of unspecified value to be written over, at the start of a cache line. The memory
 /// goes back to a pool when the buffer is dropped.
 #[derive(Debug)]
-pub struct Buffer<R: Real> {
+pub struct Buffer<R: Pooled> {
     memory: Vec<R>,
     start: usize,
     len: usize,
@@ -33,7 +53,7 @@ pub struct Buffer<R: Real> {
 /// A cache line, which is also the widest vector.
 const ALIGNMENT: usize = 64;
 
-impl<R: Real> Buffer<R> {
+impl<R: Pooled> Buffer<R> {
     /// `len` numbers with whatever values an earlier use has left.
     pub fn new(len: usize) -> Self {
         let needed = len + ALIGNMENT / size_of::<R>();
@@ -45,7 +65,7 @@ impl<R: Real> Buffer<R> {
         if memory.is_empty() {
             memory = Vec::with_capacity(needed);
             ask_for_large_pages(&mut memory);
-            memory.resize(needed, R::zero());
+            memory.resize(needed, R::default());
         }
         let start = memory.as_ptr().align_offset(ALIGNMENT).min(needed - len);
         Self { memory, start, len }
@@ -72,7 +92,7 @@ fn ask_for_large_pages<R>(memory: &mut Vec<R>) {
 #[cfg(not(target_os = "linux"))]
 fn ask_for_large_pages<R>(_: &mut Vec<R>) {}
 
-impl<R: Real> Drop for Buffer<R> {
+impl<R: Pooled> Drop for Buffer<R> {
     fn drop(&mut self) {
         if self.len == 0 {
             return;
@@ -87,7 +107,7 @@ impl<R: Real> Drop for Buffer<R> {
     }
 }
 
-impl<R: Real> Deref for Buffer<R> {
+impl<R: Pooled> Deref for Buffer<R> {
     type Target = [R];
 
     fn deref(&self) -> &[R] {
@@ -95,7 +115,7 @@ impl<R: Real> Deref for Buffer<R> {
     }
 }
 
-impl<R: Real> DerefMut for Buffer<R> {
+impl<R: Pooled> DerefMut for Buffer<R> {
     fn deref_mut(&mut self) -> &mut [R] {
         &mut self.memory[self.start..][..self.len]
     }

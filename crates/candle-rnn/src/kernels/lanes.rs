@@ -3,11 +3,12 @@
 use std::ops::{Add, Mul, Range, Sub};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
-use rten_simd::ops::{BitOps, NumOps};
-use rten_simd::{Isa, SimdOp, SimdUnaryOp};
+use rten_simd::ops::{BitOps, IntOps, NumOps};
+use rten_simd::{Isa, Simd as _, SimdOp, SimdUnaryOp};
 use rten_vecmath::{Exp, Sigmoid, Tanh};
 
-use super::buffer::Pool;
+use super::buffer::Pooled;
+use super::factor::Pair;
 
 /// Numbers side by side; arithmetic is element by element.
 pub trait Vector: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
@@ -46,8 +47,20 @@ pub trait Lanes: Copy {
     /// [`width`](Lanes::width) numbers can be read at `xs`.
     unsafe fn load_at(self, xs: *const Self::Real) -> Self::Vector;
 
+    /// Vectors of pairs.
+    type Pairs: Copy;
+    /// The same pair everywhere.
+    fn splat_pair(self, x: Pair) -> Self::Pairs;
+    /// As many pairs as there are numbers in a vector.
+    ///
+    /// # Safety
+    /// [`width`](Lanes::width) pairs can be read at `xs`.
+    unsafe fn load_pairs(self, xs: *const Pair) -> Self::Pairs;
+    /// `sum + a₀ b₀ + a₁ b₁` for each two pairs.
+    fn add_dot(self, a: Self::Pairs, b: Self::Pairs, sum: Self::Vector) -> Self::Vector;
+
     /// Asks for `xs` to be brought near, for later use.
-    fn prefetch(self, xs: &[Self::Real]);
+    fn prefetch<T>(self, xs: &[T]);
 
     /// `0..len` in pieces of a vector.
     #[inline(always)]
@@ -65,11 +78,13 @@ pub trait Kernel<R> {
 }
 
 /// f32 or f64.
-pub trait Real: WithDType + Default {
+pub trait Real: WithDType + Default + Pooled {
     /// Runs `kernel` on the best instruction set for these numbers.
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output;
-    /// Where the memory of [`Buffer`](super::Buffer)s rests.
-    fn pool() -> &'static Pool<Self>;
+    /// Runs `kernel` on the best instruction set for pairs of bf16.
+    fn dispatch_pairs<K: Kernel<Self>>(kernel: K) -> K::Output;
+    /// To the nearest f32.
+    fn to_f32(self) -> f32;
 }
 
 /// The numbers of a contiguous tensor in main memory.
@@ -101,9 +116,17 @@ impl Real for f32 {
         Dispatched(kernel).dispatch()
     }
 
-    fn pool() -> &'static Pool<f32> {
-        static POOL: Pool<f32> = Pool::new();
-        &POOL
+    fn dispatch_pairs<K: Kernel<f32>>(kernel: K) -> K::Output {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(isa) = bf16::instructions() {
+            // Safety: the processor has them.
+            return unsafe { bf16::run(kernel, isa) };
+        }
+        Self::dispatch(kernel)
+    }
+
+    fn to_f32(self) -> f32 {
+        self
     }
 }
 
@@ -112,9 +135,50 @@ impl Real for f64 {
         kernel.run(Scalar)
     }
 
-    fn pool() -> &'static Pool<f64> {
-        static POOL: Pool<f64> = Pool::new();
-        &POOL
+    fn dispatch_pairs<K: Kernel<f64>>(kernel: K) -> K::Output {
+        kernel.run(Scalar)
+    }
+
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+}
+
+/// AVX512-BF16, whose one instruction multiplies two pairs and adds both products.
+#[cfg(target_arch = "x86_64")]
+mod bf16 {
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
+    use std::mem::transmute_copy;
+    use std::sync::OnceLock;
+
+    use rten_simd::Isa;
+    use rten_simd::isa::Avx512Isa;
+
+    use super::{Kernel, Simd};
+
+    /// The instruction set, if the processor has it.
+    pub fn instructions() -> Option<Avx512Isa> {
+        static ISA: OnceLock<Option<Avx512Isa>> = OnceLock::new();
+        *ISA.get_or_init(|| Avx512Isa::new().filter(|_| is_x86_feature_detected!("avx512bf16")))
+    }
+
+    /// # Safety
+    /// The processor has the instructions.
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16")]
+    pub unsafe fn run<K: Kernel<f32>>(kernel: K, isa: Avx512Isa) -> K::Output {
+        kernel.run(Simd::<_, true>(isa))
+    }
+
+    /// # Safety
+    /// The processor has the instructions, and `I` is [`Avx512Isa`].
+    #[inline(always)]
+    pub unsafe fn add_dot<I: Isa>(a: I::I32, b: I::I32, sum: I::F32) -> I::F32 {
+        assert!(size_of::<I::F32>() == size_of::<__m512>() && size_of::<I::I32>() == size_of::<__m512>());
+        // Safety: each is 64 bytes, in which the bits are the same.
+        unsafe {
+            let (a, b) = (transmute_copy::<_, __m512bh>(&a), transmute_copy::<_, __m512bh>(&b));
+            transmute_copy(&_mm512_dpbf16_ps(transmute_copy(&sum), a, b))
+        }
     }
 }
 
@@ -125,13 +189,13 @@ impl<K: Kernel<f32>> SimdOp for Dispatched<K> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) -> K::Output {
-        self.0.run(Simd(isa))
+        self.0.run(Simd::<I, false>(isa))
     }
 }
 
-/// f32 in the vectors of an instruction set.
+/// f32 in the vectors of an instruction set, and whether it has one for pairs of bf16.
 #[derive(Clone, Copy)]
-pub(super) struct Simd<I>(pub I);
+pub(super) struct Simd<I, const BF16: bool>(pub I);
 
 #[derive(Clone, Copy)]
 pub(super) struct SimdVector<I: Isa> {
@@ -139,9 +203,10 @@ pub(super) struct SimdVector<I: Isa> {
     x: I::F32,
 }
 
-impl<I: Isa> Lanes for Simd<I> {
+impl<I: Isa, const BF16: bool> Lanes for Simd<I, BF16> {
     type Real = f32;
     type Vector = SimdVector<I>;
+    type Pairs = I::I32;
 
     #[inline(always)]
     fn width(self) -> usize {
@@ -178,9 +243,38 @@ impl<I: Isa> Lanes for Simd<I> {
     }
 
     #[inline(always)]
-    fn prefetch(self, xs: &[f32]) {
-        const LINE: usize = 64 / size_of::<f32>();
-        xs.chunks(LINE).for_each(|line| self.0.f32().prefetch(line.as_ptr()));
+    fn splat_pair(self, x: Pair) -> I::I32 {
+        self.0.i32().splat(x.bits())
+    }
+
+    #[inline(always)]
+    unsafe fn load_pairs(self, xs: *const Pair) -> I::I32 {
+        // Safety: the caller's.
+        unsafe { self.0.i32().load_ptr(xs.cast()) }
+    }
+
+    #[inline(always)]
+    fn add_dot(self, a: I::I32, b: I::I32, sum: SimdVector<I>) -> SimdVector<I> {
+        #[cfg(target_arch = "x86_64")]
+        if BF16 {
+            // Safety: this type is made by `bf16::run` only.
+            return SimdVector { isa: self.0, x: unsafe { bf16::add_dot::<I>(a, b, sum.x) } };
+        }
+        // bf16 is the upper half of an f32.
+        let ints = self.0.i32();
+        let second = |x: I::I32| SimdVector::<I> {
+            isa: self.0,
+            x: ints.and(x, ints.splat(0xffff_0000_u32 as i32)).reinterpret_cast(),
+        };
+        let first =
+            |x: I::I32| SimdVector::<I> { isa: self.0, x: ints.shift_left::<16>(x).reinterpret_cast() };
+        second(a).mul_add(second(b), first(a).mul_add(first(b), sum))
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, xs: &[T]) {
+        const LINE: usize = 64;
+        xs.chunks(LINE / size_of::<T>()).for_each(|line| self.0.f32().prefetch(line.as_ptr().cast()));
     }
 }
 
@@ -258,6 +352,7 @@ struct Scalar;
 impl Lanes for Scalar {
     type Real = f64;
     type Vector = f64;
+    type Pairs = Pair;
 
     fn width(self) -> usize {
         1
@@ -280,7 +375,21 @@ impl Lanes for Scalar {
         unsafe { *xs }
     }
 
-    fn prefetch(self, _: &[f64]) {}
+    fn splat_pair(self, x: Pair) -> Pair {
+        x
+    }
+
+    unsafe fn load_pairs(self, xs: *const Pair) -> Pair {
+        // Safety: the caller's.
+        unsafe { *xs }
+    }
+
+    fn add_dot(self, a: Pair, b: Pair, sum: f64) -> f64 {
+        let ((a0, a1), (b0, b1)) = (a.numbers(), b.numbers());
+        sum + f64::from(a0) * f64::from(b0) + f64::from(a1) * f64::from(b1)
+    }
+
+    fn prefetch<T>(self, _: &[T]) {}
 }
 
 impl Vector for f64 {
@@ -314,6 +423,16 @@ impl Vector for f64 {
     }
 }
 
+/// Whether the processor has instructions for products of bf16: without them
+/// [`MatmulPrecision::Bf16`](super::MatmulPrecision::Bf16) is no faster than full precision.
+pub fn bf16_instructions() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let found = bf16::instructions().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    let found = false;
+    found
+}
+
 /// The instruction set that f32 kernels run on here, for people to read.
 pub fn instruction_set() -> &'static str {
     struct Width;
@@ -326,6 +445,7 @@ pub fn instruction_set() -> &'static str {
         }
     }
     match (std::env::consts::ARCH, f32::dispatch(Width)) {
+        ("x86_64", 16) if bf16_instructions() => "AVX-512, 16 numbers or 32 of bf16 at a time",
         ("x86_64", 16) => "AVX-512, 16 numbers at a time",
         ("x86_64", 8) => "AVX2 and FMA, 8 numbers at a time",
         ("aarch64", _) => "NEON, 4 numbers at a time",

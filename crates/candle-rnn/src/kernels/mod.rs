@@ -5,14 +5,18 @@
 //! exists for gradient checks, runs the same formulas on single numbers.
 
 mod buffer;
+mod factor;
 mod lanes;
+mod packed;
 mod product;
 mod team;
 
 pub use buffer::Buffer;
-pub use lanes::instruction_set;
+pub use factor::MatmulPrecision;
 pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
-pub use product::{Packed, Rows, add_rows, affine, product, transposed_product};
+pub use lanes::{bf16_instructions, instruction_set};
+pub use packed::{Packed, Rows};
+pub use product::{add_rows, affine, product, transposed_product};
 pub use team::{Team, with_team};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.

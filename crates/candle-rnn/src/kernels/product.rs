@@ -10,13 +10,13 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Buffer, Kernel, Lanes, Real, Vector};
+use super::factor::Factor;
+use super::packed::{PANEL, Panels};
+use super::{Buffer, Kernel, Lanes, Packed, Real, Rows};
 
 /// Rows in a tile: 8 × 2 sums leave room in 32 registers (on AVX2, with its 16, see
 /// [`tile_rows`]).
 const TILE: usize = 8;
-/// Vectors side by side in a panel.
-const PANEL: usize = 2;
 /// Steps of the inner dimension per pass over the rows: a panel of these fits the second-level
 /// cache beside the rows it meets.
 const DEPTH: usize = 512;
@@ -31,182 +31,45 @@ const BLOCK: usize = 64;
 /// Multiplications below which sharing among threads costs more than it saves.
 const WORTH_SHARING: usize = 1 << 20;
 
-/// Rows of equal width in a slice, in the order of an index or as they stand.
-#[derive(Clone, Copy)]
-pub struct Rows<'a, R> {
-    data: &'a [R],
-    width: usize,
-    order: Option<&'a [usize]>,
-}
-
-impl<'a, R> Rows<'a, R> {
-    /// As they stand.
-    pub fn new(data: &'a [R], width: usize) -> Self {
-        Self { data, width, order: None }
-    }
-
-    /// Row `order[0]`, `order[1]`, … of `data`.
-    pub fn in_order(data: &'a [R], width: usize, order: &'a [usize]) -> Self {
-        Self { data, width, order: Some(order) }
-    }
-
-    /// Number of rows.
-    pub fn count(&self) -> usize {
-        match self.order {
-            Some(order) => order.len(),
-            None => self.data.len() / self.width,
-        }
-    }
-
-    /// Numbers in a row.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Row `i`.
-    #[inline(always)]
-    pub fn row(&self, i: usize) -> &'a [R] {
-        let i = match self.order {
-            Some(order) => order[i],
-            None => i,
-        };
-        &self.data[i * self.width..][..self.width]
-    }
-
-    /// Some of the rows.
-    pub fn slice(&self, range: Range<usize>) -> Self {
-        match self.order {
-            Some(order) => Self { order: Some(&order[range]), ..*self },
-            None => Self { data: &self.data[range.start * self.width..range.end * self.width], ..*self },
-        }
-    }
-}
-
-/// A right-hand matrix, `depth × width`, ready for many products.
-///
-/// Panel `p` holds columns `p · w … (p + 1) · w − 1`, row after row; beyond the last column are
-/// zeros.
-pub struct Packed<R: Real> {
-    panels: Buffer<R>,
-    depth: usize,
-    width: usize,
-    /// Columns of a panel.
-    panel: usize,
-}
-
-impl<R: Real> Packed<R> {
-    /// The matrix with these rows.
-    pub fn rows(rows: Rows<R>) -> Self {
-        Self::rows_in_panels(rows, R::dispatch(PanelWidth))
-    }
-
-    fn rows_in_panels(rows: Rows<R>, panel: usize) -> Self {
-        Self::fill(rows.count(), rows.width(), panel, |panel, width, columns| {
-            for (to, i) in panel.chunks_exact_mut(width).zip(0..) {
-                let (to, padding) = to.split_at_mut(columns.len());
-                to.copy_from_slice(&rows.row(i)[columns.clone()]);
-                padding.fill(R::zero());
-            }
-        })
-    }
-
-    /// The matrix whose columns are these rows: the transpose.
-    pub fn columns(rows: Rows<R>) -> Self {
-        // Some columns at a time, each read from start to end: what they write lies side by side.
-        const COLUMNS: usize = 8;
-        Self::fill(rows.width(), rows.count(), R::dispatch(PanelWidth), |panel, width, columns| {
-            if columns.len() < width {
-                panel.fill(R::zero());
-            }
-            for first in (0..columns.len()).step_by(COLUMNS) {
-                let last = (first + COLUMNS).min(columns.len());
-                let numbers: [&[R]; COLUMNS] =
-                    std::array::from_fn(|j| rows.row(columns.start + (first + j).min(last - 1)));
-                for (k, to) in panel.chunks_exact_mut(width).enumerate() {
-                    for (to, numbers) in to[first..last].iter_mut().zip(&numbers) {
-                        *to = numbers[k];
-                    }
-                }
-            }
-        })
-    }
-
-    /// `fill` writes a panel, given its number of columns and which of the matrix they are.
-    fn fill(
-        depth: usize,
-        width: usize,
-        panel: usize,
-        fill: impl Fn(&mut [R], usize, Range<usize>) + Sync,
-    ) -> Self {
-        let count = width.div_ceil(panel);
-        let mut panels = Buffer::new(count * panel * depth);
-        let columns = |p: usize| p * panel..((p + 1) * panel).min(width);
-        if depth > 0 {
-            let least = (WORTH_SHARING / 32 / (panel * depth)).max(1);
-            let panels = panels.par_chunks_exact_mut(panel * depth).with_min_len(least).enumerate();
-            panels.for_each(|(p, data)| fill(data, panel, columns(p)));
-        }
-        Self { panels, depth, width, panel }
-    }
-
-    /// Rows of the matrix.
-    pub fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// Columns of the matrix.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// The loads in a kernel rely on it.
-    #[inline(always)]
-    fn check_for<L: Lanes>(&self, lanes: L) {
-        assert_eq!(self.panel, PANEL * lanes.width(), "packed for the instruction set that reads it");
-    }
-
-    /// Number of panels.
-    pub(super) fn panels(&self) -> usize {
-        self.width.div_ceil(self.panel)
-    }
-
-    /// Columns of a panel.
-    pub(super) fn panel_width(&self) -> usize {
-        self.panel
-    }
-}
-
-struct PanelWidth;
-
-impl<R> Kernel<R> for PanelWidth {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<L: Lanes<Real = R>>(self, lanes: L) -> usize {
-        PANEL * lanes.width()
-    }
-}
-
 /// `out += a b` on this thread; `out` is `[rows of a, width of b]`.
 pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
-    assert_eq!((out.len(), a.width()), (a.count() * b.width(), b.depth()), "the shapes of a product agree");
-    match a.count() {
-        _ if b.depth() == 0 => {}
-        1 => row_times_panels(out, a.row(0), b, 0),
-        _ => R::dispatch(RowsTimesPacked { out, a, b }),
+    match b {
+        Packed::Full(b) => product_of(out, a, b),
+        Packed::Bf16(b) => product_of(out, a, b),
     }
+}
+
+fn product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
+    check_shapes(out, a, b);
+    F::of_rows(a, |a| match a.count() {
+        _ if b.depth == 0 => {}
+        1 => row_times_panels(out, a.row(0), b, 0),
+        _ => F::dispatch(RowsTimesPanels { out, a, b }),
+    });
+}
+
+/// A row as one product after another meets it.
+pub(super) fn check_shapes<R: Real, F: Factor<R>>(out: &[R], a: Rows<R>, b: &Panels<F>) {
+    let depth = a.width().div_ceil(F::STEPS);
+    assert_eq!((out.len(), depth), (a.count() * b.width, b.depth), "the shapes of a product agree");
 }
 
 /// `out += row b` for as many columns as `out` has, from the first of panel `first` on.
-pub(super) fn row_times_panels<R: Real>(out: &mut [R], row: &[R], b: &Packed<R>, first: usize) {
-    R::dispatch(RowTimesPanels { out, row, b, first });
+pub(super) fn row_times_panels<R: Real, F: Factor<R>>(out: &mut [R], row: &[F], b: &Panels<F>, first: usize) {
+    F::dispatch(RowTimesPanels { out, row, b, first });
 }
 
 /// `out = a b + bias` (without bias: `a b`), its rows shared among the threads. The bits do not
 /// depend on their number.
 pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[R]>) {
-    let width = b.width();
-    assert_eq!((out.len(), a.width()), (a.count() * width, b.depth()), "the shapes of a product agree");
+    match b {
+        Packed::Full(b) => affine_of(out, a, b, bias),
+        Packed::Bf16(b) => affine_of(out, a, b, bias),
+    }
+}
+
+fn affine_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>, bias: Option<&[R]>) {
+    check_shapes(out, a, b);
     if out.is_empty() {
         return;
     }
@@ -215,25 +78,33 @@ pub fn affine<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>, bias: Option<&[
     let size = a.count().div_ceil(a.count().div_ceil(BLOCK).next_multiple_of(threads));
     let block = |(i, out): (usize, &mut [R])| {
         match bias {
-            Some(bias) => out.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
+            Some(bias) => out.chunks_exact_mut(b.width).for_each(|row| row.copy_from_slice(bias)),
             None => out.fill(R::zero()),
         }
-        let rows = out.len() / width;
+        let rows = out.len() / b.width;
         // Not `product`, whose sums for a single row have another order: how many rows there are
         // in a block depends on the threads.
-        R::dispatch(RowsTimesPacked { out, a: a.slice(i * size..i * size + rows), b });
+        F::of_rows(a.slice(i * size..i * size + rows), |a| F::dispatch(RowsTimesPanels { out, a, b }));
     };
-    if out.len() * b.depth() < WORTH_SHARING {
-        out.chunks_mut(size * width).enumerate().for_each(block);
+    if out.len() * a.width() < WORTH_SHARING {
+        out.chunks_mut(size * b.width).enumerate().for_each(block);
     } else {
-        out.par_chunks_mut(size * width).enumerate().for_each(block);
+        out.par_chunks_mut(size * b.width).enumerate().for_each(block);
     }
 }
 
 /// `out += aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`.
 /// The gradient of a weight is one such product over all steps and rows of the batch.
 pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
-    assert_eq!((out.len(), a.count()), (a.width() * b.width(), b.depth()), "the shapes of a product agree");
+    match b {
+        Packed::Full(b) => transposed_product_of(out, a, b),
+        Packed::Bf16(b) => transposed_product_of(out, a, b),
+    }
+}
+
+fn transposed_product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
+    let depth = a.count().div_ceil(F::STEPS);
+    assert_eq!((out.len(), depth), (a.width() * b.width, b.depth), "the shapes of a product agree");
     if out.is_empty() {
         return;
     }
@@ -243,12 +114,12 @@ pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     let pieces = a.width().div_ceil(ROWS).next_multiple_of(rayon::current_num_threads());
     let size = a.width().div_ceil(pieces).next_multiple_of(TILE);
     let piece = |(i, out): (usize, &mut [R])| {
-        R::dispatch(ColumnsTimesPacked { out, a, first: i * size, b });
+        F::dispatch(ColumnsTimesPanels { out, a, first: i * size, b });
     };
-    if out.len() * b.depth() < WORTH_SHARING {
-        out.chunks_mut(size * b.width()).enumerate().for_each(piece);
+    if out.len() * a.count() < WORTH_SHARING {
+        out.chunks_mut(size * b.width).enumerate().for_each(piece);
     } else {
-        out.par_chunks_mut(size * b.width()).enumerate().for_each(piece);
+        out.par_chunks_mut(size * b.width).enumerate().for_each(piece);
     }
 }
 
@@ -264,15 +135,18 @@ pub fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
     });
 }
 
-struct RowTimesPanels<'a, R: Real> {
+struct RowTimesPanels<'a, R, F: Factor<R>>
+where
+    R: Real,
+{
     out: &'a mut [R],
-    row: &'a [R],
-    b: &'a Packed<R>,
+    row: &'a [F],
+    b: &'a Panels<F>,
     /// The panel of the first column.
     first: usize,
 }
 
-impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
+impl<R: Real, F: Factor<R>> Kernel<R> for RowTimesPanels<'_, R, F> {
     type Output = ();
 
     #[inline(always)]
@@ -280,7 +154,7 @@ impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
         let Self { out, row, b, first } = self;
         b.check_for(lanes);
         let size = b.depth * b.panel;
-        let matrix = &b.panels[first * size..];
+        let matrix = &b.factors[first * size..];
         for (out, panel) in out.chunks_mut(b.panel).zip(matrix.chunks_exact(size)) {
             // Even and odd steps have sums of their own: one would have to wait for the other.
             let mut sums = [[lanes.splat(R::default()); PANEL]; 2];
@@ -288,18 +162,18 @@ impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
             let pairs = row.chunks_exact(2).zip(panel.chunks_exact(2 * b.panel));
             for (row, panel) in pairs {
                 for step in 0..2 {
-                    let x = lanes.splat(row[step]);
+                    let x = row[step].splat(lanes);
                     for j in 0..PANEL {
-                        let right = lanes.load(&panel[step * b.panel + j * width..][..width]);
-                        sums[step][j] = x.mul_add(right, sums[step][j]);
+                        let right = load(lanes, &panel[step * b.panel + j * width..][..width]);
+                        sums[step][j] = F::add_product(lanes, x, right, sums[step][j]);
                     }
                 }
             }
             if b.depth % 2 == 1 {
-                let x = lanes.splat(row[b.depth - 1]);
+                let x = row[b.depth - 1].splat(lanes);
                 for j in 0..PANEL {
-                    let right = lanes.load(&panel[size - b.panel + j * width..][..width]);
-                    sums[0][j] = x.mul_add(right, sums[0][j]);
+                    let right = load(lanes, &panel[size - b.panel + j * width..][..width]);
+                    sums[0][j] = F::add_product(lanes, x, right, sums[0][j]);
                 }
             }
             for (j, piece) in lanes.pieces(out.len()).enumerate() {
@@ -310,13 +184,21 @@ impl<R: Real> Kernel<R> for RowTimesPanels<'_, R> {
     }
 }
 
-struct RowsTimesPacked<'a, R: Real> {
-    out: &'a mut [R],
-    a: Rows<'a, R>,
-    b: &'a Packed<R>,
+/// The factors of a whole vector.
+#[inline(always)]
+fn load<L: Lanes, F: Factor<L::Real>>(lanes: L, factors: &[F]) -> F::Vector<L> {
+    assert_eq!(factors.len(), lanes.width());
+    // Safety: as many as there are numbers in a vector.
+    unsafe { F::load(lanes, factors.as_ptr()) }
 }
 
-impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
+struct RowsTimesPanels<'a, R: Real, F: Factor<R>> {
+    out: &'a mut [R],
+    a: Rows<'a, F>,
+    b: &'a Panels<F>,
+}
+
+impl<R: Real, F: Factor<R>> Kernel<R> for RowsTimesPanels<'_, R, F> {
     type Output = ();
 
     #[inline(always)]
@@ -325,7 +207,7 @@ impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
         b.check_for(lanes);
         let rows = a.count();
         for depth in blocks(0..b.depth, DEPTH) {
-            for panel in 0..b.panels() {
+            for panel in 0..b.count() {
                 for tile in even_blocks(rows, tile_rows(lanes)) {
                     let row = |i: usize| match i {
                         i if i < tile.len() => a.row(tile.start + i)[depth.clone()].as_ptr(),
@@ -333,22 +215,22 @@ impl<R: Real> Kernel<R> for RowsTimesPacked<'_, R> {
                     };
                     let left = std::array::from_fn(row);
                     // Safety: `left` points to the numbers of the rows at these depths.
-                    unsafe { sum_into::<L, 1>(lanes, out, tile, left, b, panel, depth.clone()) };
+                    unsafe { sum_into::<L, F, 1>(lanes, out, tile, left, b, panel, depth.clone()) };
                 }
             }
         }
     }
 }
 
-struct ColumnsTimesPacked<'a, R: Real> {
+struct ColumnsTimesPanels<'a, R: Real, F: Factor<R>> {
     /// Rows `first` and following of the result.
     out: &'a mut [R],
     a: Rows<'a, R>,
     first: usize,
-    b: &'a Packed<R>,
+    b: &'a Panels<F>,
 }
 
-impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
+impl<R: Real, F: Factor<R>> Kernel<R> for ColumnsTimesPanels<'_, R, F> {
     type Output = ();
 
     #[inline(always)]
@@ -361,11 +243,11 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
         let half = rows.div_ceil(height) * TILE_STRIDE;
         let mut memory = Buffer::new(2 * half);
         let (mut current, mut coming) = memory.split_at_mut(half);
-        let panels = b.panels();
+        let panels = b.count();
         let tiles = panels * rows.div_ceil(height);
         let mut parts = even_blocks(b.depth, DEPTH_OF_COLUMNS).peekable();
         for i in parts.peek().cloned().unwrap_or_default() {
-            copy_columns(current, i, &a.row(i)[first..first + rows], height);
+            copy_columns(current, i, a, i, first..first + rows, height);
         }
         while let Some(depth) = parts.next() {
             let mut next = parts.peek().cloned().unwrap_or_default().enumerate();
@@ -374,13 +256,15 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
                 for (i, tile) in blocks(0..rows, height).enumerate() {
                     for (k, i) in next.by_ref().take(at_a_time) {
                         // These lie so far apart that the processor does not foresee them.
-                        lanes.prefetch(&a.row((i + AHEAD).min(b.depth - 1))[first..first + rows]);
-                        copy_columns(coming, k, &a.row(i)[first..first + rows], height);
+                        for row in (i + AHEAD) * F::STEPS..(i + AHEAD + 1) * F::STEPS {
+                            lanes.prefetch(&a.row(row.min(a.count() - 1))[first..first + rows]);
+                        }
+                        copy_columns(coming, k, a, i, first..first + rows, height);
                     }
                     let packed = &current[i * TILE_STRIDE..][..depth.len() * TILE];
                     let left = std::array::from_fn(|i| packed[i..].as_ptr());
                     // Safety: `left` points to the numbers of the columns at these depths.
-                    unsafe { sum_into::<L, TILE>(lanes, out, tile, left, b, panel, depth.clone()) };
+                    unsafe { sum_into::<L, F, TILE>(lanes, out, tile, left, b, panel, depth.clone()) };
                 }
             }
             std::mem::swap(&mut current, &mut coming);
@@ -388,16 +272,28 @@ impl<R: Real> Kernel<R> for ColumnsTimesPacked<'_, R> {
     }
 }
 
-/// Puts `numbers`, a row of the matrix whose columns are wanted, where step `k` of each tile is
-/// read.
+/// Puts the factors `i` of some columns of `a` where step `k` of each tile is read.
 #[inline(always)]
-fn copy_columns<R: Real>(to: &mut [R], k: usize, numbers: &[R], height: usize) {
-    for (tile, numbers) in numbers.chunks(height).enumerate() {
-        let to = &mut to[tile * TILE_STRIDE + k * TILE..];
-        match (to.first_chunk_mut::<TILE>(), numbers.as_array()) {
-            (Some(to), Some(numbers)) => *to = *numbers,
-            _ => to[..numbers.len()].copy_from_slice(numbers),
-        }
+fn copy_columns<R: Real, F: Factor<R>>(
+    to: &mut [F],
+    k: usize,
+    a: Rows<R>,
+    i: usize,
+    columns: Range<usize>,
+    height: usize,
+) {
+    let first = &a.row(i * F::STEPS)[columns.clone()];
+    // The depth may end in the middle of a factor.
+    let second = match i * F::STEPS + 1 {
+        row if row < a.count() => &a.row(row)[columns],
+        _ => &[],
+    };
+    for tile in 0..first.len().div_ceil(height) {
+        let piece = tile * height..((tile + 1) * height).min(first.len());
+        let to = &mut to[tile * TILE_STRIDE + k * TILE..][..piece.len()];
+        let second =
+            if second.is_empty() { &[R::default(); TILE][..piece.len()] } else { &second[piece.clone()] };
+        F::across(to, &[&first[piece], second]);
     }
 }
 
@@ -424,16 +320,16 @@ fn even_blocks(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
 /// `left[i]` points to `depth.len()` numbers, `STEP` apart, for every row of the tile; there are
 /// at most [`TILE`] rows.
 #[inline(always)]
-unsafe fn sum_into<L: Lanes, const STEP: usize>(
+unsafe fn sum_into<L: Lanes, F: Factor<L::Real>, const STEP: usize>(
     lanes: L,
     out: &mut [L::Real],
     rows: Range<usize>,
-    left: [*const L::Real; TILE],
-    b: &Packed<L::Real>,
+    left: [*const F; TILE],
+    b: &Panels<F>,
     panel: usize,
     depth: Range<usize>,
 ) {
-    let right = &b.panels[(panel * b.depth + depth.start) * b.panel..][..depth.len() * b.panel];
+    let right = &b.factors[(panel * b.depth + depth.start) * b.panel..][..depth.len() * b.panel];
     let columns = panel * b.panel..((panel + 1) * b.panel).min(b.width);
     for row in rows.clone() {
         lanes.prefetch(&out[row * b.width..][columns.clone()]);
@@ -443,7 +339,7 @@ unsafe fn sum_into<L: Lanes, const STEP: usize>(
         ($($n:literal)*) => {
             match rows.len() {
                 $($n => {
-                    let sums = unsafe { tile::<L, $n, STEP>(lanes, left, right, depth.len()) };
+                    let sums = unsafe { tile::<L, F, $n, STEP>(lanes, left, right, depth.len()) };
                     for (row, sums) in rows.zip(sums) {
                         let out = &mut out[row * b.width..][columns.clone()];
                         for (piece, sum) in lanes.pieces(out.len()).zip(sums) {
@@ -465,10 +361,10 @@ unsafe fn sum_into<L: Lanes, const STEP: usize>(
 /// # Safety
 /// `left[..ROWS]` point to `depth` numbers, `STEP` apart; `right` holds `depth` rows of a panel.
 #[inline(always)]
-unsafe fn tile<L: Lanes, const ROWS: usize, const STEP: usize>(
+unsafe fn tile<L: Lanes, F: Factor<L::Real>, const ROWS: usize, const STEP: usize>(
     lanes: L,
-    left: [*const L::Real; TILE],
-    right: &[L::Real],
+    left: [*const F; TILE],
+    right: &[F],
     depth: usize,
 ) -> [[L::Vector; PANEL]; ROWS] {
     let width = lanes.width();
@@ -479,12 +375,12 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const STEP: usize>(
         ($k:expr) => {
             let k = $k;
             // Safety: `k < depth`, and the caller's.
-            let right: [L::Vector; PANEL] =
-                std::array::from_fn(|j| unsafe { lanes.load_at(right.add((k * PANEL + j) * width)) });
+            let right: [F::Vector<L>; PANEL] =
+                std::array::from_fn(|j| unsafe { F::load(lanes, right.add((k * PANEL + j) * width)) });
             for i in 0..ROWS {
-                let left = lanes.splat(unsafe { *left[i].add(k * STEP) });
+                let left = unsafe { *left[i].add(k * STEP) }.splat(lanes);
                 for j in 0..PANEL {
-                    sums[i][j] = left.mul_add(right[j], sums[i][j]);
+                    sums[i][j] = F::add_product(lanes, left, right[j], sums[i][j]);
                 }
             }
         };
@@ -506,6 +402,9 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const STEP: usize>(
 mod tests {
     use super::*;
     use crate::Generator;
+    use crate::MatmulPrecision::{Bf16, Full};
+    use crate::kernels::factor::Pair;
+    use crate::kernels::packed::PanelWidth;
     use proptest::prelude::*;
 
     fn numbers(n: usize, seed: u64) -> Vec<f64> {
@@ -539,17 +438,17 @@ mod tests {
             let k = if deep { k + DEPTH } else { k };
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             let truth = plain(&a, &b, m, k, n);
-            let packed = Packed::rows(Rows::new(&b, n));
+            let packed = Packed::rows(Rows::new(&b, n), Full);
             let mut out = vec![0.; m * n];
             product(&mut out, Rows::new(&a, k), &packed);
             prop_assert!(out.iter().zip(&truth).all(|(x, y)| (x - y).abs() < 1e-10));
 
             let (a32, b32) = (single(&a), single(&b));
-            let packed = Packed::rows(Rows::new(&b32, n));
+            let packed = Packed::rows(Rows::new(&b32, n), Full);
             let mut out = vec![0f32; m * n];
             product(&mut out, Rows::new(&a32, k), &packed);
             prop_assert!(close(&out, &truth, k));
-            let columns = Packed::columns(Rows::new(&single(&transposed(&b, k, n)), k));
+            let columns = Packed::columns(Rows::new(&single(&transposed(&b, k, n)), k), Full);
             let mut same = vec![1f32; m * n];
             affine(&mut same, Rows::new(&a32, k), &columns, None);
             prop_assert!(close(&same, &truth, k));
@@ -561,18 +460,76 @@ mod tests {
         }
     }
 
+    /// What a number becomes as a factor of bf16.
+    fn rounded(xs: &[f32]) -> Vec<f64> {
+        xs.iter().map(|&x| f64::from(half(x))).collect()
+    }
+
+    fn half(x: f32) -> f32 {
+        <Pair as Factor<f32>>::along(&[x], 0).numbers().0
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_product_of_bf16_is_the_product_of_the_rounded_numbers(
+            m in 1usize..40, k in 1usize..70, n in 1usize..90, deep: bool,
+        ) {
+            let k = if deep { k + 2 * DEPTH } else { k };
+            let (a, b) = (single(&numbers(m * k, 1)), single(&numbers(k * n, 2)));
+            let truth = plain(&rounded(&a), &rounded(&b), m, k, n);
+            let packed = Packed::rows(Rows::new(&b, n), Bf16);
+            let mut out = vec![0.; m * n];
+            product(&mut out, Rows::new(&a, k), &packed);
+            prop_assert!(close(&out, &truth, k));
+            let across: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
+            let columns = Packed::columns(Rows::new(&across, k), Bf16);
+            out.fill(1.);
+            affine(&mut out, Rows::new(&a, k), &columns, None);
+            prop_assert!(close(&out, &truth, k));
+            let left: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
+            out.fill(0.);
+            transposed_product(&mut out, Rows::new(&left, m), &packed);
+            prop_assert!(close(&out, &truth, k));
+            // f64, whose pairs are multiplied by plain code, takes the same numbers.
+            let wide: Vec<f64> = b.iter().copied().map(f64::from).collect();
+            let left: Vec<f64> = a.iter().copied().map(f64::from).collect();
+            let mut out = vec![0.; m * n];
+            product(&mut out, Rows::new(&left, k), &Packed::rows(Rows::new(&wide, n), Bf16));
+            prop_assert!(out.iter().zip(&truth).all(|(x, y)| (x - y).abs() < 1e-10));
+        }
+    }
+
+    #[test]
+    fn numbers_round_to_the_nearest_bf16() {
+        // 8 bits of precision: between 1 and 2 the step is 1/128.
+        let step = 1. / 128.;
+        assert_eq!(half(1. + 0.49 * step), 1.);
+        assert_eq!(half(1. + 0.51 * step), 1. + step);
+        assert_eq!((half(1. + 0.5 * step), half(1. + 1.5 * step)), (1., 1. + 2. * step), "to the even one");
+        assert_eq!((half(-3.), half(0.), half(f32::INFINITY)), (-3., 0., f32::INFINITY));
+        assert_eq!(half(f32::MAX), f32::INFINITY);
+        assert!(half(f32::NAN).is_nan() && half(f32::from_bits(0x7f80_0001)).is_nan());
+    }
+
     /// Both products on an instruction set that this machine may not prefer.
     fn on<I: rten_simd::Isa>(isa: I) {
-        let lanes = crate::kernels::lanes::Simd(isa);
+        let lanes = crate::kernels::lanes::Simd::<I, false>(isa);
         let (m, k, n) = (115, 530, 45);
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let truth = plain(&a, &b, m, k, n);
         let (a32, b32, left) = (single(&a), single(&b), single(&transposed(&a, m, k)));
-        let packed = Packed::rows_in_panels(Rows::new(&b32, n), PanelWidth.run(lanes));
+        let packed = Panels::<f32>::of_rows(Rows::new(&b32, n), PanelWidth.run(lanes));
         let (mut out, mut same) = (vec![0f32; m * n], vec![0f32; m * n]);
-        RowsTimesPacked { out: &mut out, a: Rows::new(&a32, k), b: &packed }.run(lanes);
+        RowsTimesPanels { out: &mut out, a: Rows::new(&a32, k), b: &packed }.run(lanes);
         assert!(close(&out, &truth, k));
-        ColumnsTimesPacked { out: &mut same, a: Rows::new(&left, m), first: 0, b: &packed }.run(lanes);
+        ColumnsTimesPanels { out: &mut same, a: Rows::new(&left, m), first: 0, b: &packed }.run(lanes);
+        assert!(close(&same, &truth, k));
+
+        let truth = plain(&rounded(&a32), &rounded(&b32), m, k, n);
+        let packed = Panels::<Pair>::of_rows(Rows::new(&b32, n), PanelWidth.run(lanes));
+        same.fill(0.);
+        Pair::of_rows(Rows::new(&a32, k), |a| RowsTimesPanels { out: &mut same, a, b: &packed }.run(lanes));
         assert!(close(&same, &truth, k));
     }
 
@@ -592,7 +549,7 @@ mod tests {
     #[test]
     fn rows_are_taken_in_the_order_asked_for_and_the_bias_is_added() {
         let a = [1f32, 2., 3., 4., 5., 6.];
-        let identity = Packed::rows(Rows::new(&[1f32, 0., 0., 1.], 2));
+        let identity = Packed::rows(Rows::new(&[1f32, 0., 0., 1.], 2), Full);
         let mut out = [9f32; 6];
         affine(&mut out, Rows::in_order(&a, 2, &[2, 0, 2]), &identity, Some(&[10., 20.]));
         assert_eq!(out, [15., 26., 11., 22., 15., 26.]);
@@ -608,7 +565,7 @@ mod tests {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             pool.install(|| {
-                let packed = Packed::rows(Rows::new(&b, n));
+                let packed = Packed::rows(Rows::new(&b, n), Full);
                 let mut out = vec![0f32; m * n];
                 affine(&mut out, Rows::new(&a, k), &packed, None);
                 let mut transposed = out.clone();

@@ -10,7 +10,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::product::{product, row_times_panels};
+use super::factor::Factor;
+use super::packed::Panels;
+use super::product::{check_shapes, product, row_times_panels};
 use super::{Packed, Real, Rows};
 
 /// Multiplications of a walk from which on helpers are worth waking.
@@ -32,11 +34,19 @@ pub struct Team<'a> {
 impl Team<'_> {
     /// `out += a b`, as [`product`], of which a single row is shared.
     pub fn product<R: Real>(&self, out: &mut [R], a: Rows<R>, b: &Packed<R>) {
-        if a.count() != 1 || b.panels() < FEWEST_PANELS {
-            return product(out, a, b);
+        match b {
+            _ if a.count() != 1 => product(out, a, b),
+            Packed::Full(b) => self.row_times_panels(out, a, b),
+            Packed::Bf16(b) => self.row_times_panels(out, a, b),
         }
-        assert_eq!((out.len(), a.width()), (b.width(), b.depth()), "the shapes of a product agree");
-        self.share(out, b.panel_width(), &|columns, out| row_times_panels(out, a.row(0), b, columns));
+    }
+
+    fn row_times_panels<R: Real, F: Factor<R>>(&self, out: &mut [R], a: Rows<R>, b: &Panels<F>) {
+        check_shapes(out, a, b);
+        F::of_rows(a, |a| match b.count() {
+            panels if panels < FEWEST_PANELS => row_times_panels(out, a.row(0), b, 0),
+            _ => self.share(out, b.panel, &|first, out| row_times_panels(out, a.row(0), b, first)),
+        });
     }
 
     /// `compute(i, piece)` for pieces of `out`, of which piece begins at number `i · unit`. Where a
@@ -214,12 +224,13 @@ impl Drop for Closing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MatmulPrecision;
 
     #[test]
     fn a_team_of_any_size_gives_the_bits_of_one_thread() {
         let (depth, width) = (70, 700);
         let matrix: Vec<f32> = (0..depth * width).map(|i| (i % 23) as f32 - 11.).collect();
-        let packed = Packed::rows(Rows::new(&matrix, width));
+        let packed = Packed::rows(Rows::new(&matrix, width), MatmulPrecision::Full);
         let row: Vec<f32> = (0..depth).map(|i| (i % 7) as f32 / 3. - 1.).collect();
         let mut alone = vec![0.5f32; width];
         product(&mut alone, Rows::new(&row, depth), &packed);

@@ -89,7 +89,7 @@ impl CrossEntropy {
         let count = targets.iter().flatten().count();
         let xs = xs.reshape((targets.len(), input))?.contiguous()?;
         let along = matches!(mode, Mode::Train(_));
-        let op = OfLinear::new(targets, self.label_smoothing, along);
+        let op = OfLinear::new(targets, self.label_smoothing, linear.matmul(), along);
         Ok(LossSum { sum: linear.apply(&xs, op)?, count })
     }
 

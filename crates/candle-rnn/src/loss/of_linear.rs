@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::MatmulPrecision;
+
 use super::cross_entropy::{gradients_in_place, item_losses};
 use crate::kernels::{Buffer, Packed, Real, Rows};
 use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers};
@@ -21,6 +23,7 @@ const BLOCK: usize = 1 << 22;
 pub(super) struct OfLinear {
     targets: Vec<Option<u32>>,
     smoothing: f64,
+    matmul: MatmulPrecision,
     /// Whether the gradients are computed along with the loss.
     along: bool,
     /// What the forward pass has computed of the gradients, until the backward pass takes it.
@@ -47,16 +50,16 @@ struct Inputs<'a, R> {
 }
 
 impl OfLinear {
-    pub fn new(targets: Vec<Option<u32>>, smoothing: f64, along: bool) -> Self {
-        Self { targets, smoothing, along, gradients: Mutex::new(None) }
+    pub fn new(targets: Vec<Option<u32>>, smoothing: f64, matmul: MatmulPrecision, along: bool) -> Self {
+        Self { targets, smoothing, matmul, along, gradients: Mutex::new(None) }
     }
 
     /// The loss and, if asked for, its gradients.
     fn compute<R: Real>(&self, inputs: &Inputs<R>, gradients: bool) -> (f64, Option<Gradients<R>>) {
         let vocab = inputs.bias.len();
         let input = inputs.weight.len() / vocab;
-        let weight = Packed::columns(Rows::new(inputs.weight, input));
-        let weight_back = gradients.then(|| Packed::rows(Rows::new(inputs.weight, input)));
+        let weight = Packed::columns(Rows::new(inputs.weight, input), self.matmul);
+        let weight_back = gradients.then(|| Packed::rows(Rows::new(inputs.weight, input), self.matmul));
         let mut computed = gradients.then(|| Gradients {
             xs: vec![R::zero(); inputs.xs.len()],
             weight: vec![R::zero(); inputs.weight.len()],
@@ -77,7 +80,7 @@ impl OfLinear {
             losses.extend(gradients_in_place(logits, vocab, targets, self.smoothing, 1.));
             let deltas = Rows::new(logits, vocab);
             affine(&mut computed.xs[range], deltas, weight, None);
-            transposed_product(&mut computed.weight, deltas, &Packed::rows(xs));
+            transposed_product(&mut computed.weight, deltas, &Packed::rows(xs, self.matmul));
             add_rows(&mut computed.bias, deltas);
         }
         (losses.iter().sum(), computed)

@@ -36,10 +36,10 @@ use candle_core::{
     Tensor, bail,
 };
 
-use crate::Lengths;
 use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
 use crate::kernels::{self, numbers};
+use crate::{Lengths, MatmulPrecision};
 
 pub(crate) mod cpu;
 pub mod reference;
@@ -61,6 +61,8 @@ pub struct Sequence<'a> {
     pub reverse: bool,
     /// How the steps' contributions to the gradients of the weights are put together.
     pub reduction: Reduction,
+    /// How exactly the factors of matrix products are held, on the CPU.
+    pub matmul: MatmulPrecision,
     /// Where the norms ‖∂L/∂h_t‖ go, under this layer and direction.
     pub flow: Option<(GradientFlow, usize, usize)>,
 }
@@ -78,6 +80,7 @@ pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
         },
         reverse: sequence.reverse,
         reduction: sequence.reduction,
+        matmul: sequence.matmul,
         flow: sequence.flow.clone(),
     };
     let exchange = Arc::new(Exchange::default());
@@ -140,6 +143,7 @@ struct Layer {
     lengths: Lengths,
     reverse: bool,
     reduction: Reduction,
+    matmul: MatmulPrecision,
     flow: Option<(GradientFlow, usize, usize)>,
 }
 

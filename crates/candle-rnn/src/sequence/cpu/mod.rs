@@ -144,7 +144,7 @@ pub(super) fn forward<R: Real>(
     let sizes = layer.sizes;
     let widths = Widths::of(layer);
     let plan = Plan::new(layer);
-    let pack = |w: &Tensor, width| with_numbers(w, |w| Packed::columns(Rows::new(w, width)));
+    let pack = |w: &Tensor, width| with_numbers(w, |w| Packed::columns(Rows::new(w, width), layer.matmul));
 
     let mut gates = Buffer::new(plan.total() * sizes.gates);
     let b_hh: Vec<R> = with_numbers(&weights.b_hh, <[R]>::to_vec)?;
@@ -258,7 +258,7 @@ pub(super) fn backward<R: Real>(
 ) -> Result<Gradients> {
     let sizes = layer.sizes;
     let plan = &saved.plan;
-    let pack = |w: &Tensor, width| with_numbers(w, |w| Packed::rows(Rows::new(w, width)));
+    let pack = |w: &Tensor, width| with_numbers(w, |w| Packed::rows(Rows::new(w, width), layer.matmul));
     let w_hh = weights.w_hh.iter().map(|w| pack(w, sizes.output)).collect::<Result<Vec<_>>>()?;
     let w_hr = weights.w_hr.as_ref().map(|w| pack(w, sizes.hidden)).transpose()?;
 
@@ -359,12 +359,13 @@ fn weight_gradients<R: Real>(
         }
         tensor(numbers, shape)
     };
-    let inputs = with_numbers(xs, |xs| Packed::rows(Rows::in_order(xs, input, &plan.sources)))?;
+    let pack = |rows: Rows<R>| Packed::rows(rows, layer.matmul);
+    let inputs = with_numbers(xs, |xs| pack(Rows::in_order(xs, input, &plan.sources)))?;
     let mut tensors = vec![scaled(product(Rows::new(deltas, gates), &inputs), (gates, input).into())?];
 
     let recurrent = if layer.cell == Cell::Gru { second } else { deltas };
     for lag in 1..=order {
-        let earlier = Packed::rows(Rows::in_order(&saved.h, output, &plan.lagged(order, lag)));
+        let earlier = pack(Rows::in_order(&saved.h, output, &plan.lagged(order, lag)));
         let dw = product(Rows::new(recurrent, gates), &earlier);
         tensors.push(scaled(dw, (gates, output).into())?);
     }
@@ -388,7 +389,7 @@ fn weight_gradients<R: Real>(
                 *h = o * tanh_c;
             }
         }
-        let unprojected = Packed::rows(Rows::new(&unprojected, hidden));
+        let unprojected = pack(Rows::new(&unprojected, hidden));
         let dw = product(Rows::new(second, output), &unprojected);
         tensors.push(scaled(dw, (output, hidden).into())?);
     }
