@@ -141,7 +141,9 @@ fn rows_dealt_to_several_threads_agree_with_the_reference() -> Result<()> {
 
 #[test]
 fn products_of_bf16_give_nearly_the_same_gradients() -> Result<()> {
-    for cell in CELLS {
+    // A rounded sum may fall on the other side of a kink, so without those that have one.
+    let smooth = |cell: &Cell| !matches!(cell, Cell::Elman { activation: Activation::Relu, .. });
+    for cell in CELLS.into_iter().filter(smooth) {
         let sizes = (
             5,
             6,
