@@ -74,7 +74,7 @@ pub mod tensorboard;
 pub mod trainer;
 
 pub use candle_rnn::LossSum;
-pub use clip::{clip, clip_norm, clip_value};
+pub use clip::{clip, clip_value};
 pub use gradients::Gradients;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use progress::ProgressStyle;

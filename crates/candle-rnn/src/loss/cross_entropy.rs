@@ -84,6 +84,9 @@ impl CrossEntropy {
             let (xs, targets) = (xs.dims(), targets.dims());
             bail!("features of shape {xs:?} for targets of shape {targets:?} and a layer of {input} inputs");
         }
+        if vocab == 0 {
+            bail!("a layer without outputs has no cross entropy");
+        }
         self.check_smoothing()?;
         let targets = self.checked(targets, vocab)?;
         let count = targets.iter().flatten().count();
