@@ -91,12 +91,15 @@ WORD = {
 SMALL = CHARACTER | {"embedding": 64, "hidden": 128, "layers": 1, "dropout": 0.0, "batch": 32}
 WRITING = {"vocab": 65, "embedding": 128, "hidden": 512, "layers": 2, "temperature": 0.8, "tokens": 200}
 
+RECURRENT = dict(zip(["batch", "time", "hidden"], SHAPES[2]), kind="recurrent", bar=None)
+
 # The bar is how many times faster than PyTorch we want to be, at the largest number of threads.
 ROWS = [
     *(layer("lstm", *shape, bar) for shape, bar in zip(SHAPES, [1.3, 1.3, 1.3, 1.5, 1.5])),
     *(layer("gru", *shape, 1.8) for shape in SHAPES),
     *(layer("tanh", *shape, 1.3) for shape in SHAPES),
     layer("lstm", 32, 200, 256, 2.0, LENGTHS),
+    {"name": "recurrent products of LSTM 64×100×512", **RECURRENT},
     train("training step, character model", 1.4, **CHARACTER),
     train("training step, character model, bf16", None, **CHARACTER | {"bf16": True}),
     train("training step, word model", 1.3, **WORD),
@@ -114,6 +117,8 @@ def operations(row):
     """
     if row["kind"] == "memory":
         return None
+    if row["kind"] == "recurrent":
+        return 2 * 2 * row["batch"] * row["time"] * 4 * row["hidden"] ** 2
     if row["kind"] == "layer":
         gates = {"tanh": 1, "gru": 3, "lstm": 4}[row["cell"]]
         steps = sum(row["lengths"]) if row["lengths"] else row["batch"] * row["time"]

@@ -19,6 +19,7 @@ fn prepare(row: &Row) -> Result<Prepared> {
             Prepared::Unsupported("has BiLstm, which this worker does not measure")
         }
         Row::Layer(layer) => Prepared::Ready(Box::new(layer::Pass::new(layer))),
+        Row::Recurrent(_) => Prepared::Unsupported("gives no access to these products alone"),
         Row::Train(train) if train.bf16 => Prepared::Unsupported("has no autocast"),
         Row::Train(train) => Prepared::Ready(Box::new(model::Training::new(train))),
         Row::Generate(generate) => Prepared::Ready(Box::new(model::Writing::new(generate))),

@@ -25,6 +25,7 @@ fn prepare(row: &Row) -> Result<Prepared> {
         Row::Layer(layer) if layer.bidirectional => Prepared::Unsupported("has one direction"),
         Row::Layer(layer) if layer.cell == Cell::Tanh => Prepared::Unsupported("has no Elman layer"),
         Row::Layer(layer) => Prepared::Ready(Box::new(layer::Pass::new(layer)?)),
+        Row::Recurrent(_) => Prepared::Unsupported("gives no access to these products alone"),
         Row::Train(train) if train.bf16 => Prepared::Unsupported("has no autocast"),
         Row::Train(train) => Prepared::Ready(Box::new(model::Training::new(train)?)),
         Row::Generate(generate) => Prepared::Ready(Box::new(model::Writing::new(generate)?)),

@@ -3,6 +3,7 @@
 mod layer;
 mod model;
 mod peak;
+mod recurrent;
 
 use anyhow::Result;
 use candle_core::Tensor;
@@ -18,6 +19,7 @@ fn main() -> Result<()> {
 fn prepare(row: &Row) -> Result<Prepared> {
     Ok(match row {
         Row::Layer(layer) => Prepared::Ready(Box::new(layer::Pass::new(layer)?)),
+        Row::Recurrent(row) => Prepared::Ready(Box::new(recurrent::Walk::new(row))),
         Row::Train(train) if train.bf16 && !candle_rnn::bf16_instructions() => {
             Prepared::Unsupported("this processor has no instructions for bf16")
         }

@@ -9,5 +9,5 @@ pub mod numbers;
 mod row;
 mod serve;
 
-pub use row::{Cell, Generate, Layer, OptimizerName, Row, Train};
+pub use row::{Cell, Generate, Layer, OptimizerName, Recurrent, Row, Train};
 pub use serve::{Check, Peak, Peer, Prepared, Workload, serve};

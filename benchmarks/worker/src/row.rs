@@ -9,6 +9,8 @@ pub enum Row {
     /// Forward and backward pass of one recurrent layer; the loss is the sum of its outputs, and
     /// the input wants a gradient too.
     Layer(Layer),
+    /// The recurrent products of a layer, forward and backward, and nothing else of it.
+    Recurrent(Recurrent),
     /// A whole training step of a language model.
     Train(Train),
     /// Writing with a language model, one symbol after another.
@@ -35,6 +37,14 @@ pub struct Layer {
     pub bidirectional: bool,
     /// Valid steps of each row; `None`: all of them.
     pub lengths: Option<Vec<usize>>,
+}
+
+/// The products of an LSTM's walk with its recurrent weight.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Recurrent {
+    pub batch: usize,
+    pub time: usize,
+    pub hidden: usize,
 }
 
 /// How gradients become updates.
