@@ -116,24 +116,40 @@ fn forward_and_reference_agree_in_value_and_gradient() -> Result<()> {
     Ok(())
 }
 
+/// Value and gradients on so many threads.
+fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    pool.install(f)
+}
+
 #[test]
-fn rows_dealt_to_several_threads_agree_with_the_reference() -> Result<()> {
-    // Large enough for every thread of a small machine to get rows.
-    for cell in [Cell::tanh(), Cell::Gru, Cell::lstm()] {
+fn rows_dealt_to_threads_agree_with_the_reference_and_with_themselves() -> Result<()> {
+    // Large enough for each of the threads to get rows.
+    for (cell, threads) in [Cell::tanh(), Cell::Gru, Cell::lstm()].into_iter().zip([[1, 2], [2, 3], [2, 1]]) {
         let lengths = Some(vec![40, 3, 40, 17, 28, 1, 39, 33, 25]);
         let case = Case::sized((9, 40, 96, 96), cell, true, lengths, DType::F32)?;
-        let (ours, truth) = (case.loss(false, None)?, case.loss(true, None)?);
-        assert!(largest_difference(&ours, &truth)? < 0.05, "{cell:?}: loss {ours} {truth}");
-        let (ours, again, truth) = (ours.backward()?, case.loss(false, None)?.backward()?, truth.backward()?);
-        for (name, var) in case.variables() {
-            let (Some(ours), Some(again), Some(truth)) = (ours.get(&var), again.get(&var), truth.get(&var))
-            else {
-                panic!("{cell:?}: no gradient for {name}");
-            };
-            let size: f64 = truth.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()?;
-            let difference = largest_difference(ours, truth)?;
-            assert!(difference < 1e-5 * (1. + size), "{cell:?}: {name} differs by {difference} of {size}");
-            assert_eq!(largest_difference(ours, again)?, 0., "{cell:?}: {name} is not the same twice");
+        let truth = case.loss(true, None)?;
+        let truth_gradients = truth.backward()?;
+        for threads in threads {
+            let once =
+                || on_threads(threads, || Ok((case.loss(false, None)?, case.loss(false, None)?.backward()?)));
+            let ((ours, gradients), (_, again)) = (once()?, once()?);
+            let name = format!("{cell:?} on {threads} threads");
+            assert!(largest_difference(&ours, &truth)? < 0.05, "{name}: loss {ours} {truth}");
+            for (variable, var) in case.variables() {
+                let (Some(ours), Some(again), Some(truth)) =
+                    (gradients.get(&var), again.get(&var), truth_gradients.get(&var))
+                else {
+                    panic!("{name}: no gradient for {variable}");
+                };
+                let size: f64 = truth.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()?;
+                let difference = largest_difference(ours, truth)?;
+                assert!(
+                    difference < 1e-5 * (1. + size),
+                    "{name}: {variable} differs by {difference} of {size}"
+                );
+                assert_eq!(largest_difference(ours, again)?, 0., "{name}: {variable} is not the same twice");
+            }
         }
     }
     Ok(())
