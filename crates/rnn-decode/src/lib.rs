@@ -1,5 +1,11 @@
 //! From a model's scores to a sequence: which symbol comes next.
 //!
+//! | module | what is in it |
+//! |---|---|
+//! | [`sampling`] | one symbol drawn from its scores |
+//! | [`hypotheses`] | what a search asks of a model; ensembles, shallow fusion |
+//! | [`beam`] | beam search over many sequences at once |
+//!
 //! ```
 //! use candle_rnn::Generator;
 //! use rnn_decode::{Sampler, Sampling};
@@ -11,6 +17,10 @@
 //! # Ok(()) }
 //! ```
 
+pub mod beam;
+pub mod hypotheses;
 pub mod sampling;
 
+pub use beam::{BeamError, BeamSearch, Found, Request};
+pub use hypotheses::{Ensemble, Fusion, Hypotheses};
 pub use sampling::{Error, Sampler, Sampling};
