@@ -410,7 +410,8 @@ mod tests {
                 history.push(symbol);
             }
             *log_probs = self.histories.iter().flat_map(|history| self.distribution(history)).collect();
-            let attended = |history: &Vec<u32>| [0.5, if history.len().is_multiple_of(2) { 0.5 } else { 0.0 }, 0.0];
+            let attended =
+                |history: &Vec<u32>| [0.5, if history.len().is_multiple_of(2) { 0.5 } else { 0.0 }, 0.0];
             self.attention = self.histories.iter().flat_map(attended).collect();
             Ok(())
         }
