@@ -25,6 +25,7 @@ fn list_names_every_set_and_says_which_are_here() {
         .assert()
         .success()
         .stdout(contains("tinyshakespeare").and(contains("not here")))
+        .stdout(contains("multi30k"))
         .stdout(contains("workspace").and(contains("built in")))
         .stdout(contains(root.path().to_str().unwrap()));
 }
@@ -120,4 +121,24 @@ fn the_real_file_is_got_resumed_and_recognised() {
     get(&whole.url).success().stdout(contains("continued after 500000 bytes"));
     get(&whole.url).success().stdout(contains("already there"));
     assert_eq!(whole.ranges(), [Some("bytes=500000-".to_owned())]);
+}
+
+/// Runs where the data root has the real files, and says so where it has not.
+#[test]
+fn the_real_files_of_multi30k_are_those_on_the_card() {
+    let variable = std::env::var_os("CANDLE_RNN_DATA").unwrap_or_default();
+    let real = PathBuf::from(variable).join("multi30k");
+    if !real.join("train.en.gz").exists() {
+        eprintln!("skipped: no {}", real.display());
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::of_folder(&real);
+    for outcome in ["downloaded, SHA-256 verified", "already there"] {
+        datasets(root.path())
+            .args(["get", "multi30k", "--url", &server.url])
+            .assert()
+            .success()
+            .stdout(contains(outcome).count(9));
+    }
 }
