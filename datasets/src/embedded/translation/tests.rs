@@ -159,20 +159,54 @@ fn an_stands_before_vowels_and_a_before_consonants() {
     }
 }
 
+/// The first words of verbs in the forms after *they* and after *he*.
+fn present_forms(vocabulary: &Words) -> (HashSet<&str>, HashSet<&str>) {
+    let verbs = vocabulary.verbs.values().flatten();
+    let verbs = verbs.map(|verb| (&verb.forms[0], &verb.forms[1], &verb.forms[2]));
+    let intransitive = vocabulary.intransitive.values().flatten().map(|verb| (&verb.0, &verb.1, &verb.2));
+    let mut plain = HashSet::from(["do", "go", "want"]);
+    let mut third = HashSet::from(["does", "goes", "wants"]);
+    for (base, s, past) in verbs.chain(intransitive) {
+        // *He read*, yesterday.
+        if base != past {
+            plain.extend(base.split(' ').next());
+        }
+        third.extend(s.split(' ').next());
+    }
+    (plain, third)
+}
+
+#[test]
+fn verbs_agree_with_the_noun_before_them() {
+    let vocabulary = Words::read();
+    let (plain, third) = present_forms(&vocabulary);
+    let nouns: Vec<_> = vocabulary.nouns.values().flatten().collect();
+    let mut checked = 0;
+    for pair in every_pair().filter(|pair| pair.english.ends_with('.')) {
+        let words = words(pair);
+        if !["the", "this", "these"].contains(&words[0].as_str()) {
+            continue;
+        }
+        let is =
+            |word: &String, form: fn(&words::Noun) -> &String| nouns.iter().any(|noun| form(noun) == word);
+        let singular = |word: &String| is(word, |noun| &noun.singular);
+        let plural = |word: &String| is(word, |noun| &noun.plural);
+        let Some(at) = (1..3).find(|at| singular(&words[*at]) || plural(&words[*at])) else {
+            continue;
+        };
+        let (wrong, be) =
+            if plural(&words[at]) { (&third, ["is", "was"]) } else { (&plain, ["are", "were"]) };
+        let verb = words[at + 1].as_str();
+        assert!(!wrong.contains(verb) && !be.contains(&verb), "{}", pair.english);
+        checked += 1;
+    }
+    assert!(checked > 500, "{checked}");
+}
+
 #[test]
 fn verbs_agree_with_the_pronoun_before_or_after_them() {
     let vocabulary = Words::read();
-    let verbs =
-        vocabulary.verbs.values().flatten().map(|verb| (&verb.forms[0], &verb.forms[1], &verb.forms[2]));
-    let intransitive = vocabulary.intransitive.values().flatten().map(|verb| (&verb.0, &verb.1, &verb.2));
-    let mut plain: HashSet<&str> = HashSet::from(["do", "go", "want"]);
-    let mut third: HashSet<&str> = HashSet::from(["does", "goes", "wants"]);
-    for (base, s, past) in verbs.chain(intransitive) {
-        if base != past {
-            plain.insert(base.split(' ').next().unwrap());
-        }
-        third.insert(s.split(' ').next().unwrap());
-    }
+    let (plain, third) = present_forms(&vocabulary);
     let mut checked = 0;
     for pair in every_pair() {
         let words = words(pair);
