@@ -29,16 +29,20 @@ pub struct Card {
 /// Where the bytes of a data set come from.
 #[derive(Debug)]
 pub enum Source {
-    /// One text that is built into the program; `datasets get` writes it to
-    /// this file.
-    Embedded {
-        /// The name of the file below the set's folder.
-        file: &'static str,
-        /// The text.
-        text: fn() -> &'static str,
-    },
+    /// Texts that are built into the program; `datasets get` writes them to
+    /// files.
+    Embedded(&'static [EmbeddedFile]),
     /// Files to download.
     Remote(&'static [RemoteFile]),
+}
+
+/// A text that is built into the program.
+#[derive(Debug)]
+pub struct EmbeddedFile {
+    /// The name of the file below the set's folder.
+    pub file: &'static str,
+    /// The text.
+    pub text: fn() -> &'static str,
 }
 
 /// A file to download, and how to know that it is the right one.
@@ -57,16 +61,15 @@ pub struct RemoteFile {
 impl Card {
     /// The size of the set in bytes.
     pub fn bytes(&self) -> u64 {
-        match self.source {
-            Source::Embedded { text, .. } => text().len() as u64,
-            Source::Remote(files) => files.iter().map(|file| file.bytes).sum(),
-        }
+        self.files().iter().map(|(_, bytes)| bytes).sum()
     }
 
     /// The names of the set's files below its folder, with their sizes in bytes.
     pub fn files(&self) -> Vec<(&'static str, u64)> {
         match self.source {
-            Source::Embedded { file, .. } => vec![(file, self.bytes())],
+            Source::Embedded(files) => {
+                files.iter().map(|file| (file.file, (file.text)().len() as u64)).collect()
+            }
             Source::Remote(files) => files.iter().map(|file| (file.file, file.bytes)).collect(),
         }
     }
@@ -87,10 +90,11 @@ impl fmt::Display for Card {
             writeln!(f, "  SHA-256    {sha256}")
         };
         match self.source {
-            Source::Embedded { file: name, text } => {
-                let sum = sha256::of_bytes(text().as_bytes());
-                file(name, self.bytes(), "built into the program", &sum)
-            }
+            Source::Embedded(files) => files.iter().try_for_each(|embedded| {
+                let text = (embedded.text)();
+                let sum = sha256::of_bytes(text.as_bytes());
+                file(embedded.file, text.len() as u64, "built into the program", &sum)
+            }),
             Source::Remote(files) => {
                 files.iter().try_for_each(|remote| file(remote.file, remote.bytes, remote.url, remote.sha256))
             }

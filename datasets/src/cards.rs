@@ -1,15 +1,19 @@
 //! The cards of all data sets, one module each.
 
+mod multi30k;
 mod tinyshakespeare;
+mod translation;
 mod workspace;
 
+pub use multi30k::MULTI30K;
 pub use tinyshakespeare::TINYSHAKESPEARE;
+pub use translation::TRANSLATION;
 pub use workspace::WORKSPACE;
 
 use crate::card::Card;
 
 /// Every card, sorted by name.
-pub const ALL: &[&Card] = &[&TINYSHAKESPEARE, &WORKSPACE];
+pub const ALL: &[&Card] = &[&MULTI30K, &TINYSHAKESPEARE, &TRANSLATION, &WORKSPACE];
 
 /// The card of this name.
 pub fn find(name: &str) -> Option<&'static Card> {

@@ -144,9 +144,8 @@ pub fn get(card: &Card, root: &DataRoot, url: Option<&str>, progress: &ProgressB
     let folder = root.folder(card);
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     match card.source {
-        Source::Embedded { file, text } => {
-            let path = folder.join(file);
-            Ok(vec![write_embedded(path, text())?])
+        Source::Embedded(files) => {
+            files.iter().map(|file| write_embedded(folder.join(file.file), (file.text)())).collect()
         }
         Source::Remote([file]) => {
             let url = url.unwrap_or(file.url);

@@ -1,5 +1,9 @@
 //! The data that is built into the program.
 
+mod translation;
+
+pub use translation::{Pair, Translation, translation, tsv};
+
 /// The workspace's own Rust and Markdown files, sorted by path, each under a
 /// line `==== path ====`; gathered when this crate is built.
 pub fn workspace_text() -> &'static str {

@@ -1,4 +1,4 @@
-//! `datasets list | show NAME | get NAME`.
+//! `datasets list | show NAME | get NAME | print NAME [FILE]`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +38,13 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    /// Print what is in a set that is built in
+    Print {
+        /// The name of the set
+        name: String,
+        /// One of its files [default: all of them]
+        file: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
             Command::List => list(&root),
             Command::Show { name } => show(card(&name)?, &root),
             Command::Get { name, url } => get(card(&name)?, &root, url.as_deref())?,
+            Command::Print { name, file } => print_files(card(&name)?, file.as_deref())?,
         }
         Ok(())
     })
@@ -75,13 +83,13 @@ fn show(card: &Card, root: &DataRoot) {
 fn state(card: &Card, root: &DataRoot) -> &'static str {
     match card.source {
         _ if root.has(card) => "here",
-        Source::Embedded { .. } => "built in",
+        Source::Embedded(_) => "built in",
         Source::Remote(_) => "not here",
     }
 }
 
 fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
-    if url.is_some() && matches!(card.source, Source::Embedded { .. }) {
+    if url.is_some() && matches!(card.source, Source::Embedded(_)) {
         let message = format!("`{}` is built in; --url does not apply to it", card.name);
         return Err(UsageError::new(message).into());
     }
@@ -99,5 +107,19 @@ fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn print_files(card: &Card, file: Option<&str>) -> Result<(), UsageError> {
+    let Source::Embedded(files) = card.source else {
+        let message = format!("`{0}` is not built in; `datasets get {0}` downloads it", card.name);
+        return Err(UsageError::new(message));
+    };
+    let mut wanted = files.iter().filter(|found| file.is_none_or(|name| name == found.file)).peekable();
+    if wanted.peek().is_none() {
+        let names: Vec<_> = files.iter().map(|file| file.file).collect();
+        return Err(UsageError::new(format!("`{}` has the files {}", card.name, names.join(", "))));
+    }
+    wanted.for_each(|file| print!("{}", (file.text)()));
     Ok(())
 }

@@ -25,6 +25,7 @@ fn list_names_every_set_and_says_which_are_here() {
         .assert()
         .success()
         .stdout(contains("tinyshakespeare").and(contains("not here")))
+        .stdout(contains("multi30k").and(contains("translation")))
         .stdout(contains("workspace").and(contains("built in")))
         .stdout(contains(root.path().to_str().unwrap()));
 }
@@ -79,6 +80,43 @@ fn get_writes_the_embedded_text_and_knows_it_again() {
 }
 
 #[test]
+fn every_embedded_file_of_a_set_is_written_and_printed() {
+    let root = tempfile::tempdir().unwrap();
+    let rows = |file: &str| {
+        let text = fs::read_to_string(root.path().join("translation").join(file)).unwrap();
+        datasets(root.path()).args(["print", "translation", file]).assert().success().stdout(text.clone());
+        assert_eq!(text.lines().next(), Some("en\tzh_TW"));
+        assert!(text.lines().all(|line| line.split('\t').count() == 2));
+        text.lines().count() - 1
+    };
+    datasets(root.path())
+        .args(["get", "translation"])
+        .assert()
+        .success()
+        .stdout(contains("written").count(3));
+    assert_eq!(["train.tsv", "validation.tsv", "test.tsv"].map(rows), [6000, 300, 500]);
+    datasets(root.path()).args(["print", "translation"]).assert().success().stdout(contains("en\t").count(3));
+}
+
+#[test]
+fn what_cannot_be_printed_is_a_usage_error_that_says_what_can() {
+    let root = tempfile::tempdir().unwrap();
+    let cases = [
+        (vec!["tinyshakespeare"], "datasets get tinyshakespeare"),
+        (vec!["translation", "dev.tsv"], "train.tsv, validation.tsv, test.tsv"),
+    ];
+    for (arguments, message) in cases {
+        datasets(root.path())
+            .arg("print")
+            .args(arguments)
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(contains(message));
+    }
+}
+
+#[test]
 fn a_failed_get_says_why_exits_1_and_leaves_no_file() {
     let root = tempfile::tempdir().unwrap();
     let cases = [
@@ -120,4 +158,24 @@ fn the_real_file_is_got_resumed_and_recognised() {
     get(&whole.url).success().stdout(contains("continued after 500000 bytes"));
     get(&whole.url).success().stdout(contains("already there"));
     assert_eq!(whole.ranges(), [Some("bytes=500000-".to_owned())]);
+}
+
+/// Runs where the data root has the real files, and says so where it has not.
+#[test]
+fn the_real_files_of_multi30k_are_those_on_the_card() {
+    let variable = std::env::var_os("CANDLE_RNN_DATA").unwrap_or_default();
+    let real = PathBuf::from(variable).join("multi30k");
+    if !real.join("train.en.gz").exists() {
+        eprintln!("skipped: no {}", real.display());
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::of_folder(&real);
+    for outcome in ["downloaded, SHA-256 verified", "already there"] {
+        datasets(root.path())
+            .args(["get", "multi30k", "--url", &server.url])
+            .assert()
+            .success()
+            .stdout(contains(outcome).count(9));
+    }
 }

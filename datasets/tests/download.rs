@@ -18,7 +18,7 @@ fn content() -> Vec<u8> {
     (0..100_000u32).map(|i| (i % 251) as u8).collect()
 }
 
-static CARD: Card = Card {
+const CARD: Card = Card {
     name: "bytes",
     title: "bytes that count up",
     about: "",
@@ -32,6 +32,18 @@ static CARD: Card = Card {
         bytes: 100_000,
         sha256: SHA256,
     }]),
+};
+
+/// The SHA-256 of `abc`, example of FIPS 180-4.
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+static TWO_FILES: Card = Card {
+    source: Source::Remote(&[
+        RemoteFile { file: "one.txt", url: "http://127.0.0.1:1/one", bytes: 3, sha256: ABC },
+        RemoteFile { file: "two.bin", url: "http://127.0.0.1:1/two", bytes: 100_000, sha256: SHA256 },
+    ]),
+    name: "two",
+    ..CARD
 };
 
 struct Place {
@@ -187,4 +199,21 @@ fn a_full_disk_is_told_with_what_is_missing() {
     let message = place.refusal(&Server::with_ranges(&content()).url);
     assert!(message.contains("the disk is full"), "{message}");
     assert!(message.contains("100000 more bytes"), "{message}");
+}
+
+#[test]
+fn each_file_of_a_set_is_got_from_the_folder_that_holds_them_all() {
+    let served = tempfile::tempdir().unwrap();
+    fs::write(served.path().join("one.txt"), "abc").unwrap();
+    fs::write(served.path().join("two.bin"), content()).unwrap();
+    let server = Server::of_folder(served.path());
+    let folder = tempfile::tempdir().unwrap();
+    let root = DataRoot::resolve(Some(folder.path())).unwrap();
+    let get = || datasets::get(&TWO_FILES, &root, Some(&server.url), &ProgressBar::hidden()).unwrap();
+    let how = |obtained: Vec<Obtained>| obtained.into_iter().map(|file| file.how).collect::<Vec<_>>();
+    assert!(!root.has(&TWO_FILES));
+    assert_eq!(how(get()), [How::Downloaded { resumed_from: 0 }; 2]);
+    assert_eq!(how(get()), [How::AlreadyThere; 2]);
+    assert!(root.has(&TWO_FILES));
+    assert_eq!(fs::read(folder.path().join("two/two.bin")).unwrap(), content());
 }

@@ -1,4 +1,4 @@
-use crate::card::{Card, Source};
+use crate::card::{Card, EmbeddedFile, Source};
 use crate::embedded;
 
 /// This workspace's own sources and documents.
@@ -11,5 +11,5 @@ pub static WORKSPACE: Card = Card {
     home: "the workspace itself; gathered by datasets/build.rs",
     split: "first 90 % train, last 10 % validation",
     applications: &["language-model", "tour"],
-    source: Source::Embedded { file: "input.txt", text: embedded::workspace_text },
+    source: Source::Embedded(&[EmbeddedFile { file: "input.txt", text: embedded::workspace_text }]),
 };

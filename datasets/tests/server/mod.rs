@@ -1,11 +1,14 @@
 //! HTTP servers on this machine, for one test each.
 
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tiny_http::{Header, Request, Response, StatusCode};
+
+type Answer = Response<Cursor<Vec<u8>>>;
 
 /// A server that is shut down with the test process.
 pub struct Server {
@@ -35,6 +38,14 @@ impl Server {
     pub fn without_ranges(content: &[u8]) -> Self {
         let content = content.to_vec();
         Self::start(move |_| Response::from_data(content.clone()))
+    }
+
+    /// Serves the files of a folder, each at its name.
+    pub fn of_folder(folder: &Path) -> Self {
+        let folder = folder.to_owned();
+        Self::start_at(move |path, _| {
+            Response::from_data(std::fs::read(folder.join(path.trim_start_matches('/'))).unwrap())
+        })
     }
 
     /// Answers every request with this status.
@@ -69,9 +80,14 @@ impl Server {
         self.ranges.lock().unwrap().clone()
     }
 
-    fn start(answer: impl Fn(Option<usize>) -> Response<std::io::Cursor<Vec<u8>>> + Send + 'static) -> Self {
+    fn start(answer: impl Fn(Option<usize>) -> Answer + Send + 'static) -> Self {
+        let server = Self::start_at(move |_, range| answer(range));
+        Self { url: server.url + "/file", ..server }
+    }
+
+    fn start_at(answer: impl Fn(&str, Option<usize>) -> Answer + Send + 'static) -> Self {
         let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/file", server.server_addr());
+        let url = format!("http://{}", server.server_addr());
         let ranges = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&ranges);
         thread::spawn(move || {
@@ -83,7 +99,8 @@ impl Server {
                     from.strip_suffix('-').unwrap().parse().unwrap()
                 });
                 seen.lock().unwrap().push(range);
-                let _ = request.respond(answer(from));
+                let response = answer(request.url(), from);
+                let _ = request.respond(response);
             }
         });
         Self { url, ranges }
