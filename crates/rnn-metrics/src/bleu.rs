@@ -23,8 +23,8 @@ use crate::numbering::Numbering;
 use crate::whitespace::{is_blank, words};
 use crate::{Error, Tokenizer};
 
-/// What stands in for a precision of zero. The names are those of Chen and Cherry 2014, *A
-/// Systematic Comparison of Smoothing Techniques for Sentence-Level BLEU*, section 3.
+/// What stands in for a precision of zero. The methods are those of Chen and Cherry 2014, *A
+/// Systematic Comparison of Smoothing Techniques for Sentence-Level BLEU*.
 ///
 /// Written and parsed as in signatures: `none`, `floor[0.10]`, `add-k[1.00]`, `exp`; without
 /// brackets, floor is 0.1 and k is 1.
@@ -281,13 +281,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_paper_counts_the_once_per_reference_occurrence() {
-        // Papineni et al. 2002, example 2: the clipped unigram precision is 2/7.
-        let references = ["The cat is on the mat.", "There is a cat on the mat."];
+    fn the_unigram_precision_of_the_papers_example_is_two_sevenths() {
+        // Papineni et al. 2002, example 2.
+        let references = ["The cat is on the mat", "There is a cat on the mat"];
         let bleu = Bleu { lowercase: true, max_order: 1, ..Bleu::default() };
-        let score = bleu.sentence("the the the the the the the.", &references).unwrap();
-        assert_eq!((score.matches[0], score.totals[0]), (3, 8)); // and the dot
-        assert_eq!((score.hypothesis_length, score.reference_length), (8, 8));
+        let score = bleu.sentence("the the the the the the the", &references).unwrap();
+        assert_eq!((score.matches[0], score.totals[0]), (2, 7));
+        assert_eq!((score.hypothesis_length, score.reference_length), (7, 7));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub trait Metric {
     /// `references`: one or more translations of the sentence.
     fn sentence_statistics(&self, hypothesis: &str, references: &[&str]) -> Vec<f64>;
 
-    /// The score of sentences whose statistics add up to `sums`.
+    /// The score of sentences whose [statistics](Self::sentence_statistics) add up to `sums`.
     fn score(&self, sums: &[f64]) -> Self::Score;
 
     /// The score of all sentences together, which is not the mean of the sentences' scores.

@@ -37,7 +37,7 @@ pub struct Report<'a> {
     pub alignments: &'a [Alignment],
     /// How many of the wrong ones are shown.
     pub worst: usize,
-    /// How many columns a line of text may have, at least; a longer word has a line of its own.
+    /// How many columns a line of text may have; a word that is longer has a line of its own.
     pub columns: usize,
 }
 

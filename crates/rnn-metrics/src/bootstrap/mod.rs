@@ -177,7 +177,8 @@ pub struct Comparison {
     /// The probability of a difference at least as large, in either direction, between two equally
     /// good systems. With the samples' differences δ, n in number, the two scores' difference Δ and
     /// both without sign: `p = (1 + #(δ − mean δ > Δ)) / (n + 1)` (sacreBLEU, after Moses'
-    /// `bootstrap-hypothesis-difference-significance.pl`).
+    /// `bootstrap-hypothesis-difference-significance.pl`). It has no meaning for two systems whose
+    /// scores are equal on every sample: then no δ is above the mean, and p is 1 / (n + 1).
     pub p_value: f64,
 }
 
@@ -190,13 +191,11 @@ mod tests {
     const BASELINE: [&str; 4] = ["a b c d", "f g h j", "k l m n", "p q r s"];
 
     #[test]
-    fn a_system_does_not_differ_from_itself() {
+    fn a_system_does_not_differ_from_itself_and_p_has_no_meaning_then() {
         let bootstrap = Bootstrap::default();
         let same = bootstrap.compare(&Chrf::default(), &BASELINE, &BASELINE, &[REFERENCES]).unwrap();
         assert_eq!(same.baseline, same.system);
         assert_eq!(same.higher, 0.0);
-        // All differences are 0, and none is above their mean: chance is not called significant
-        // only by how many samples exceed, so that p is at its floor.
         assert_eq!(same.p_value, 1.0 / 1001.0);
     }
 

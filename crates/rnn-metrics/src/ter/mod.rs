@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Which shifts are the best cannot be found in reasonable time; these are found greedily, in the
-//! order and within the limits of Tercom 0.7.25 as sacreBLEU has them, so that the numbers agree.
+//! order and within the limits of Tercom as sacreBLEU has them, so that the numbers agree.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_paper_has_four_edits() {
-        // Snover et al. 2006, section 3: one shift, one insertion, two replacements.
+        // Snover et al. 2006: one shift, one insertion, two replacements.
         let reference = "SAUDI ARABIA denied THIS WEEK information published in the AMERICAN new york times";
         let hypothesis = "THIS WEEK THE SAUDIS denied information published in the new york times";
         let score = Ter::default().sentence(hypothesis, &[reference]).unwrap();
