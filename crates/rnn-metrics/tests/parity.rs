@@ -232,8 +232,8 @@ fn distorted(line: &str, number: usize, keep: usize) -> String {
     result.join(" ")
 }
 
-fn distort(lines: &[String], keep: usize) -> Vec<String> {
-    lines.iter().enumerate().map(|(number, line)| distorted(line, number, keep)).collect()
+fn distort(lines: &[String], start: usize) -> Vec<String> {
+    lines.iter().zip(start..).map(|(line, number)| distorted(line, number, 11)).collect()
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn scores_on_the_whole_of_multi30k_are_those_of_sacrebleu_and_jiwer() {
     let expected: BTreeMap<String, Expected> = serde_json::from_str(&fixture("multi30k.json")).unwrap();
     for language in ["en", "de", "fr"] {
         let (expected, references) = (&expected[language], [read(language)]);
-        let [one, two] = [11, 12].map(|keep| distort(&references[0], keep));
+        let [one, two] = [0, 500].map(|start| distort(&references[0], start));
         compare_corpus(language, expected, &one, &references);
         compare_bootstrap(language, expected, [&one, &two], &references);
     }
