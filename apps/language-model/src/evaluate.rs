@@ -66,7 +66,7 @@ pub fn evaluate(network: &Network, held: &Held, device: &Device) -> Result<Score
 /// [`evaluate`], but as a [`Reader`] reads: symbol by symbol, with weights of this precision.
 ///
 /// # Errors
-/// Those of [`Reader::new`].
+/// Those of [`Reader::new`] and [`Reader::read`].
 pub fn evaluate_step_by_step(
     network: &Network,
     held: &Held,
@@ -75,8 +75,10 @@ pub fn evaluate_step_by_step(
 ) -> Result<Score> {
     let (_, track) = tracks(held);
     let (mut sum, mut count) = (0.0, 0);
-    for from in (0..held.symbols.len() - 1).step_by(track) {
-        let mut reader = Reader::new(network, &network.rnn().zero_state(1)?, precision, device)?;
+    let beginning = network.rnn().zero_state(1)?;
+    let mut reader = Reader::new(network, &beginning, precision, device)?;
+    for from in (0..held.symbols.len() - 1).step_by(track.max(1)) {
+        reader.set_state(&beginning)?;
         let row = &held.symbols[from..held.symbols.len().min(from + track + 1)];
         for pair in row.windows(2) {
             sum -= log_probability(reader.read(pair[0])?, pair[1] as usize);

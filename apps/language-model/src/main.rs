@@ -154,8 +154,8 @@ fn eval(args: &EvalArgs) -> Result<()> {
         None => validation_part(&args.run)?,
     };
     let held = Held::new(&corpus, model.tokenizer())?;
-    let score = model.evaluate(&held)?;
     let int8 = args.int8.then(|| model.evaluate_step_by_step(&held, Precision::Int8)).transpose()?;
+    let score = model.evaluate(&held)?;
     if args.json {
         let mut value = serde_json::to_value(score)?;
         if let Some(int8) = int8 {

@@ -96,7 +96,7 @@ impl LanguageModel {
     /// How well it predicts a text when it reads symbol by symbol, with weights of this precision.
     ///
     /// # Errors
-    /// Those of [`Reader::new`].
+    /// Those of [`evaluate_step_by_step`].
     pub fn evaluate_step_by_step(&self, held: &Held, precision: Precision) -> Result<Score> {
         evaluate_step_by_step(&self.network, held, precision, &self.device)
     }

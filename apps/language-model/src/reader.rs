@@ -1,6 +1,6 @@
 //! Reading one symbol after another: what writing needs.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use app_kit::UsageError;
 use candle_core::{DType, Device, Tensor};
 use candle_rnn::{Precision, PreparedLinear, State, Stepper};
@@ -41,22 +41,37 @@ impl<'a> Reader<'a> {
             },
             (false, Precision::F32) => Path::Tensors { state: state.clone(), device: device.clone() },
             (false, Precision::Int8) => {
-                let error =
-                    UsageError::new("weights of 8 bits are for the CPU: leave out --int8 or --device");
+                let error = UsageError::new(
+                    "weights of 8 bits are for the CPU: use --device cpu, or leave out --int8",
+                );
                 return Err(error.into());
             }
         };
         Ok(Self { network, path, scores: vec![0.; network.output().output_size()?] })
     }
 
+    /// Goes on from another state of a single row.
+    ///
+    /// # Errors
+    /// A state of another network.
+    pub fn set_state(&mut self, state: &State) -> Result<()> {
+        match &mut self.path {
+            Path::Prepared { stepper, .. } => stepper.set_state(state)?,
+            Path::Tensors { state: current, .. } => *current = state.clone(),
+        }
+        Ok(())
+    }
+
     /// Scores of the symbol after `symbol`, `[vocab_size]`, unnormalised.
     ///
     /// # Errors
-    /// When the device fails.
-    ///
-    /// # Panics
-    /// When the symbol is not below the size of the vocabulary.
+    /// A symbol outside the vocabulary, or a device that fails.
     pub fn read(&mut self, symbol: u32) -> Result<&[f32]> {
+        ensure!(
+            (symbol as usize) < self.scores.len(),
+            "symbol {symbol} is not below the vocabulary size {}",
+            self.scores.len()
+        );
         match &mut self.path {
             Path::Prepared { embedding, stepper, output } => {
                 let width = embedding.len() / self.scores.len();

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use app_kit::UsageError;
 use candle_core::{DType, Device, Tensor};
-use candle_rnn::{CrossEntropy, Generator, LossSum, Mode, Parameters, State, Windows};
+use candle_rnn::{CrossEntropy, Generator, LossSum, MatmulPrecision, Mode, Parameters, State, Windows};
 use rnn_train::{Evaluation, Position, Task};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ impl LanguageModelTask {
     /// A new network with weights from `seed`, at the beginning of the text.
     ///
     /// # Errors
-    /// [`UsageError`] for settings that do not fit each other or a text too short for one batch.
+    /// [`UsageError`] for settings that do not fit each other or the device, or a text too short for one batch.
     pub fn new(
         config: &NetworkConfig,
         data: Data,
@@ -56,6 +56,10 @@ impl LanguageModelTask {
                 batch.saturating_mul(window).saturating_add(1)
             ))
             .into());
+        }
+        if config.matmul == MatmulPrecision::Bf16 && !device.is_cpu() {
+            let error = "products of bf16 are for the CPU: use --device cpu, or leave out --bf16";
+            return Err(UsageError::new(error).into());
         }
         let parameters = Parameters::new(seed, DType::F32, device);
         let network = Network::new(config, data.tokenizer.vocab_size(), parameters.builder())?;

@@ -88,7 +88,12 @@ impl DeviceChoice {
                          build it with `--features cuda` or choose `--device cpu`"
                     );
                 }
-                Device::new_cuda(index).with_context(|| format!("cannot open CUDA device {index}"))
+                Device::new_cuda(index).with_context(|| {
+                    format!(
+                        "cannot open CUDA device {index}: is there a GPU, and its driver? \
+                         `--device cpu` computes without"
+                    )
+                })
             }
             Self::Metal => {
                 if !metal_is_available() {

@@ -17,7 +17,7 @@ use crate::{Linear, MatmulPrecision};
 /// In what the weights of a network made ready for single rows are held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// As they are trained.
+    /// As f32, and products in full precision.
     #[default]
     F32,
     /// As whole numbers of 8 bits with a scale for each row of a weight, and the input of each
@@ -90,6 +90,11 @@ impl Int8 {
     }
 
     fn add_product(&mut self, team: &Team, x: &[f32], out: &mut [f32]) {
+        assert_eq!(
+            (x.len(), out.len()),
+            (self.input.len(), self.scales.len()),
+            "the shapes of a product agree"
+        );
         let scale = largest(x) / 127.;
         let factor = if scale > 0. { 1. / scale } else { 0. };
         for (q, x) in self.input.iter_mut().zip(x) {
@@ -110,7 +115,8 @@ impl Int8 {
     }
 }
 
-/// Rows of a weight at a time: so few that `rten-gemm` computes them on this thread.
+/// Rows of a weight at a time: so few that `rten-gemm` computes them on this thread (from 128 on it
+/// would share them among threads that a team has taken).
 const AT_A_TIME: usize = 64;
 
 /// The sum of products of each row of `weights` with the input.

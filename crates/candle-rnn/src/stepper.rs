@@ -59,8 +59,8 @@ impl Stepper {
     /// not seen.
     ///
     /// # Errors
-    /// For a bidirectional network, which needs the whole sequence, and for a state of more rows
-    /// than one.
+    /// For a bidirectional network, which needs the whole sequence, and for a state of another network
+    /// or of more rows than one.
     pub fn new(rnn: &Rnn, state: &State, precision: Precision) -> Result<Self> {
         let config = rnn.config().clone();
         if config.bidirectional {
@@ -70,9 +70,7 @@ impl Stepper {
         let mut layers = Vec::with_capacity(config.layers);
         for (layer, weights) in rnn.weights().iter().enumerate() {
             let state = state.get(layer, 0);
-            if state.dim(0)? != 1 {
-                bail!("a stepper reads one sequence, not {}", state.dim(0)?);
-            }
+            check(&config, state)?;
             multiplications += weights.tensors().iter().map(|w| w.elem_count()).sum::<usize>();
             layers.push(Layer::new(config.cell, config.hidden_size, weights, state, precision)?);
         }
@@ -97,6 +95,18 @@ impl Stepper {
         self.layers.last().map_or(&[], |layer| &layer.state[..output])
     }
 
+    /// Goes on from another state.
+    ///
+    /// # Errors
+    /// When it is of another network or of more rows than one.
+    pub fn set_state(&mut self, state: &State) -> Result<()> {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            check(&self.config, state.get(i, 0))?;
+            layer.state = vector(&state.get(i, 0).flatten_all()?)?;
+        }
+        Ok(())
+    }
+
     /// The state after the steps so far, of one row.
     ///
     /// # Errors
@@ -104,6 +114,14 @@ impl Stepper {
     pub fn state(&self) -> Result<State> {
         let tensor = |layer: &Layer| Tensor::from_slice(&layer.state, (1, layer.state.len()), &Device::Cpu);
         Ok(State::new(&self.config, self.layers.iter().map(tensor).collect::<Result<_>>()?))
+    }
+}
+
+/// A state of a single row, as wide as the network's.
+fn check(config: &RnnConfig, state: &Tensor) -> Result<()> {
+    match state.dims() {
+        [1, width] if *width == config.cell.state_size(config.hidden_size) => Ok(()),
+        dims => bail!("a stepper reads one sequence; this state has the shape {dims:?}"),
     }
 }
 
@@ -243,6 +261,8 @@ mod tests {
         assert!(Stepper::new(&both, &both.zero_state(1)?, Precision::F32).is_err());
         let forward = Rnn::new(&RnnConfig::new(Cell::Gru, 2, 3), parameters.builder().pp("forward"))?;
         assert!(Stepper::new(&forward, &forward.zero_state(2)?, Precision::F32).is_err());
+        let wider = Rnn::new(&RnnConfig::new(Cell::lstm(), 2, 3), parameters.builder().pp("wider"))?;
+        assert!(Stepper::new(&forward, &wider.zero_state(1)?, Precision::F32).is_err());
         Ok(())
     }
 }

@@ -57,8 +57,11 @@ impl Default for BeamSearch {
 pub struct Request {
     /// Symbols at most, the end not counted, at least 1; a hypothesis of that length is cut off.
     pub max_length: usize,
-    /// How every hypothesis begins.
+    /// How every hypothesis begins, without the end and no longer than `max_length`; rules do not
+    /// apply to it. Where the model holds it for impossible, it is cut off.
     pub prefix: Vec<u32>,
+    /// Places of the source that the coverage penalty counts; 0 without attention.
+    pub source_length: usize,
 }
 
 /// A sequence that was found.
@@ -105,8 +108,16 @@ pub enum BeamError<E> {
         /// How many hypotheses there were.
         hypotheses: usize,
     },
-    /// A prefix with a symbol that the model does not know.
-    #[error("symbol {symbol} of a prefix is not below the vocabulary size {vocab_size}")]
+    /// A request that cannot be met.
+    #[error("request {number}: {reason}")]
+    Request {
+        /// Which one.
+        number: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A prefix or an end that the model does not know.
+    #[error("symbol {symbol} is not below the vocabulary size {vocab_size}")]
     UnknownSymbol {
         /// The symbol.
         symbol: u32,
@@ -161,6 +172,9 @@ impl BeamSearch {
         requests: &[Request],
     ) -> Result<Vec<Vec<Found>>, BeamError<H::Error>> {
         self.validate()?;
+        for (number, request) in requests.iter().enumerate() {
+            request.validate(end).map_err(|reason| BeamError::Request { number, reason })?;
+        }
         let nothing = Live { symbols: Vec::new(), log_prob: 0.0, attention: Vec::new() };
         let beam = |request| Beam { search: self, request, live: vec![nothing.clone()], found: Vec::new() };
         let mut beams: Vec<Beam> = requests.iter().map(beam).collect();
@@ -174,7 +188,9 @@ impl BeamSearch {
             }
             let vocab = log_probs.len() / hypotheses;
             let unknown = |symbol: &&u32| **symbol as usize >= vocab;
-            if let Some(&symbol) = requests.iter().flat_map(|request| &request.prefix).find(unknown) {
+            if let Some(&symbol) =
+                requests.iter().flat_map(|request| &request.prefix).chain([&end]).find(unknown)
+            {
                 return Err(BeamError::UnknownSymbol { symbol, vocab_size: vocab });
             }
             let attention = model.attention();
@@ -219,20 +235,30 @@ impl BeamSearch {
     }
 
     /// The score of a hypothesis that goes no further.
-    fn score(&self, live: &Live, ended: bool) -> f64 {
+    fn score(&self, live: &Live, ended: bool, source_length: usize) -> f64 {
         let length = live.symbols.len() + usize::from(ended);
-        live.log_prob / self.length_factor(length) + self.coverage(&live.attention)
+        live.log_prob / self.length_factor(length) + self.coverage(&live.attention, source_length)
     }
 
-    /// `cp`; places that nothing was attended to at all, such as padding, do not count.
-    fn coverage(&self, attention: &[Vec<f32>]) -> f64 {
-        if self.coverage_penalty == 0.0 {
+    /// `cp`; a place that was not attended to at all has the smallest attention there is.
+    fn coverage(&self, attention: &[Vec<f32>], source_length: usize) -> f64 {
+        if self.coverage_penalty == 0.0 || attention.is_empty() {
             return 0.0;
         }
-        let places = attention.first().map_or(0, Vec::len);
-        let covered =
-            (0..places).map(|place| attention.iter().map(|step| f64::from(step[place])).sum::<f64>());
-        self.coverage_penalty * covered.filter(|&sum| sum > 0.0).map(|sum| sum.min(1.0).ln()).sum::<f64>()
+        let at = |place: usize| attention.iter().map(|step| f64::from(step[place])).sum::<f64>();
+        let least = f64::from(f32::MIN_POSITIVE);
+        self.coverage_penalty * (0..source_length).map(|place| at(place).clamp(least, 1.0).ln()).sum::<f64>()
+    }
+}
+
+impl Request {
+    fn validate(&self, end: u32) -> Result<(), &'static str> {
+        match self {
+            _ if self.max_length == 0 => Err("a sequence of at most 0 symbols"),
+            _ if self.prefix.len() > self.max_length => Err("the prefix is longer than the sequence may be"),
+            _ if self.prefix.contains(&end) => Err("the prefix contains the end"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -276,7 +302,7 @@ impl Beam<'_> {
                 continue;
             }
             live.symbols.push(symbol);
-            if live.symbols.len() >= self.request.max_length.max(self.request.prefix.len()) {
+            if live.symbols.len() >= self.request.max_length {
                 self.found.push(self.found(live, false));
                 continue;
             }
@@ -330,7 +356,7 @@ impl Beam<'_> {
     }
 
     fn found(&self, live: Live, ended: bool) -> Found {
-        let score = self.search.score(&live, ended);
+        let score = self.search.score(&live, ended, self.request.source_length);
         let Live { symbols, log_prob, attention } = live;
         Found { symbols, log_prob, score, ended, attention }
     }
@@ -426,8 +452,12 @@ mod tests {
         }
     }
 
+    fn request(max_length: usize, prefix: &[u32]) -> Request {
+        Request { max_length, prefix: prefix.to_vec(), source_length: 2 }
+    }
+
     fn requests(count: usize, max_length: usize) -> Vec<Request> {
-        (0..count).map(|i| Request { max_length: max_length + i % 2, prefix: Vec::new() }).collect()
+        (0..count).map(|i| request(max_length + i % 2, &[])).collect()
     }
 
     fn search(
@@ -513,7 +543,7 @@ mod tests {
         #[test]
         fn rules_are_kept(seed: u64, beam in 1usize..4, min_length in 0usize..5) {
             let config = BeamSearch { beam, no_repeat_ngram: 2, min_length, ..BeamSearch::default() };
-            let request = Request { max_length: 6, prefix: vec![3, 3] };
+            let request = request(6, &[3, 3]);
             let found = &search(&config, &mut Toy::new(seed, 0..1), &[request])[0][0];
             prop_assert!(found.symbols.starts_with(&[3, 3]) && found.symbols.len() <= 6);
             prop_assert!(!found.ended || found.symbols.len() >= min_length);
@@ -531,15 +561,15 @@ mod tests {
         let found = &search(&config, &mut Toy::new(4, 0..1), &requests(1, 6))[0][0];
         let length = found.symbols.len() + usize::from(found.ended);
         let covered = |place: usize| found.attention.iter().map(|step| f64::from(step[place])).sum::<f64>();
-        let coverage =
-            0.2 * (covered(0).min(1.0).ln() + if covered(1) > 0.0 { covered(1).min(1.0).ln() } else { 0.0 });
+        let least = f64::from(f32::MIN_POSITIVE);
+        let coverage = 0.2 * (covered(0).clamp(least, 1.0).ln() + covered(1).clamp(least, 1.0).ln());
         let expected = found.log_prob / ((5.0 + length as f64) / 6.0).powf(0.6) + coverage;
         assert!((found.score - expected).abs() < 1e-9, "{} {expected}", found.score);
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let one = [Request { max_length: 3, prefix: vec![9] }];
+        let one = [request(3, &[9])];
         let refused = |config: BeamSearch| {
             config.search(&mut Toy::new(1, 0..1), START, END, &one).expect_err("refused").to_string()
         };
@@ -552,6 +582,10 @@ mod tests {
             refused(BeamSearch { length_penalty: f64::NAN, ..BeamSearch::default() })
                 .contains("length_penalty")
         );
-        assert!(refused(BeamSearch::default()).contains("symbol 9 of a prefix"));
+        assert!(refused(BeamSearch::default()).contains("symbol 9 is not below"));
+        for bad in [request(0, &[]), request(1, &[2, 2]), request(3, &[2, END])] {
+            let refused = BeamSearch::default().search(&mut Toy::new(1, 0..1), START, END, &[bad]);
+            assert!(refused.expect_err("refused").to_string().starts_with("request 0: "));
+        }
     }
 }

@@ -34,7 +34,8 @@ pub struct Ensemble<H> {
 }
 
 impl<H> Ensemble<H> {
-    /// The ensemble of these; `None` without any.
+    /// The ensemble of these; `None` without any. [`read`](Hypotheses::read) panics when their
+    /// vocabularies are of different sizes.
     pub fn new(models: Vec<H>) -> Option<Self> {
         (!models.is_empty()).then_some(Self { models, log_probs: Vec::new() })
     }
@@ -49,6 +50,7 @@ impl<H: Hypotheses> Hypotheses for Ensemble<H> {
         first.read(symbols, log_probs)?;
         for other in &mut *others {
             other.read(symbols, &mut self.log_probs)?;
+            assert_eq!(self.log_probs.len(), log_probs.len(), "models of the same vocabulary");
             for (sum, &next) in log_probs.iter_mut().zip(&self.log_probs) {
                 *sum = log_add(*sum, next);
             }
@@ -85,8 +87,13 @@ pub struct Fusion<H, L> {
 }
 
 impl<H, L> Fusion<H, L> {
-    /// `weight` is at least 0, which leaves the model as it is.
+    /// A weight of 0 leaves the model as it is. [`read`](Hypotheses::read) panics when the
+    /// vocabularies are of different sizes.
+    ///
+    /// # Panics
+    /// When the weight is not a number from 0 on.
     pub fn new(model: H, language_model: L, weight: f32) -> Self {
+        assert!(weight >= 0. && weight.is_finite(), "a weight from 0 on, not {weight}");
         Self { model, language_model, weight, log_probs: Vec::new() }
     }
 }
@@ -96,12 +103,11 @@ impl<H: Hypotheses, L: Hypotheses<Error = H::Error>> Hypotheses for Fusion<H, L>
 
     fn read(&mut self, symbols: &[u32], log_probs: &mut Vec<f32>) -> Result<(), H::Error> {
         self.model.read(symbols, log_probs)?;
-        if self.weight == 0. {
-            return Ok(());
-        }
         self.language_model.read(symbols, &mut self.log_probs)?;
+        assert_eq!(self.log_probs.len(), log_probs.len(), "models of the same vocabulary");
         for (sum, &next) in log_probs.iter_mut().zip(&self.log_probs) {
-            *sum += self.weight * next;
+            // Not 0 · −∞.
+            *sum += if self.weight == 0. { 0. } else { self.weight * next };
         }
         Ok(())
     }

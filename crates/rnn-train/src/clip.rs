@@ -11,11 +11,12 @@ use crate::gradients::Gradients;
 const CHUNK: usize = 1 << 15;
 
 /// Limits first every element to ± `value` and then the norm of all gradients together to `limit`
-/// (`torch.nn.utils.clip_grad_norm_`), each where it is asked for. Squares are summed in f64. Gives the norm before any of it; if that is not finite, nothing has
-/// been done, for no scale would repair such gradients.
+/// (`torch.nn.utils.clip_grad_norm_`), each where it is asked for. Gives the norm before any of it,
+/// its squares summed in f64; if that is not finite, nothing has been done, for no scale would repair
+/// such gradients.
 ///
 /// # Errors
-/// When a limit is not positive.
+/// When a limit is not positive, unless the norm is not finite.
 pub fn clip(gradients: &mut Gradients, value: Option<f64>, limit: Option<f64>) -> Result<f64> {
     let before = norm(gradients)?;
     if !before.is_finite() {

@@ -11,7 +11,9 @@ use super::buffer::Pooled;
 use super::{Buffer, Kernel, Lanes, Real, Rows, Vector};
 
 /// How exactly the factors of matrix products are held; sums and all else are not rounded. Products
-/// of bf16 are twice as fast on processors with AVX512-BF16, and no faster on others.
+/// of bf16 are twice as fast on processors with AVX512-BF16, and no faster on others. Products of a few
+/// rows in a [`Linear`](crate::Linear), a [`Stepper`](crate::Stepper) and other devices than the CPU
+/// know full precision only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatmulPrecision {
@@ -98,8 +100,11 @@ impl<R: Real> Factor<R> for R {
 
 /// Two bf16 that follow each other along the depth of a product.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[repr(C)]
+#[repr(C, align(4))]
 pub struct Pair([u16; 2]);
+
+/// As vectors of pairs are read.
+const _: () = assert!(size_of::<Pair>() == size_of::<i32>() && align_of::<Pair>() == align_of::<i32>());
 
 impl Pair {
     /// Rounded to the nearest, of two equally near to the even one; NaN stays NaN.

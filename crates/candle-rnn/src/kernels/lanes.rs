@@ -166,7 +166,8 @@ mod bf16 {
     /// The processor has the instructions.
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16")]
     pub unsafe fn run<K: Kernel<f32>>(kernel: K, isa: Avx512Isa) -> K::Output {
-        kernel.run(Simd::<_, true>(isa))
+        // Safety: the caller's.
+        kernel.run(unsafe { Simd::with_bf16(isa) })
     }
 
     /// # Safety
@@ -189,13 +190,28 @@ impl<K: Kernel<f32>> SimdOp for Dispatched<K> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) -> K::Output {
-        self.0.run(Simd::<I, false>(isa))
+        self.0.run(Simd::new(isa))
     }
 }
 
 /// f32 in the vectors of an instruction set, and whether it has one for pairs of bf16.
 #[derive(Clone, Copy)]
-pub(super) struct Simd<I, const BF16: bool>(pub I);
+pub(super) struct Simd<I, const BF16: bool>(I);
+
+impl<I> Simd<I, false> {
+    pub fn new(isa: I) -> Self {
+        Self(isa)
+    }
+}
+
+impl<I> Simd<I, true> {
+    /// # Safety
+    /// `I` is AVX-512, and the processor has AVX512-BF16.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn with_bf16(isa: I) -> Self {
+        Self(isa)
+    }
+}
 
 #[derive(Clone, Copy)]
 pub(super) struct SimdVector<I: Isa> {
@@ -257,7 +273,7 @@ impl<I: Isa, const BF16: bool> Lanes for Simd<I, BF16> {
     fn add_dot(self, a: I::I32, b: I::I32, sum: SimdVector<I>) -> SimdVector<I> {
         #[cfg(target_arch = "x86_64")]
         if BF16 {
-            // Safety: this type is made by `bf16::run` only.
+            // Safety: `with_bf16` was promised as much.
             return SimdVector { isa: self.0, x: unsafe { bf16::add_dot::<I>(a, b, sum.x) } };
         }
         // bf16 is the upper half of an f32.

@@ -1,5 +1,6 @@
-//! What the fast paths on the CPU are made of: vectors of numbers (`lanes`), products of
-//! matrices (`product`) and memory that is used again (`buffer`).
+//! What the fast paths on the CPU are made of: vectors of numbers (`lanes`), what is multiplied
+//! (`factor`), matrices as products read them (`packed`), products (`product`) and threads that share
+//! one (`team`), and memory that is used again (`buffer`).
 //!
 //! f32 runs in the widest vectors the processor has, chosen when the program runs; f64, which
 //! exists for gradient checks, runs the same formulas on single numbers.
@@ -17,7 +18,7 @@ pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
 pub use lanes::{bf16_instructions, instruction_set};
 pub use packed::{Packed, Rows};
 pub use product::{add_rows, affine, product, transposed_product};
-pub use team::{Team, with_team};
+pub(crate) use team::{Team, with_team};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.
 pub fn take(tensor: &candle_core::Tensor) -> bool {

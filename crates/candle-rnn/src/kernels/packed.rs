@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::buffer::Pooled;
 use super::factor::{Factor, Pair};
 use super::{Buffer, Kernel, Lanes, MatmulPrecision, Real};
 
@@ -73,9 +74,11 @@ pub enum Packed<R: Real> {
 
 /// Panel `p` holds columns `p · w … (p + 1) · w − 1`, row after row; beyond the last column are
 /// zeros.
-pub struct Panels<F: super::buffer::Pooled> {
+pub struct Panels<F: Pooled> {
     pub(super) factors: Buffer<F>,
-    /// Rows, each of the factors of one or two steps.
+    /// Numbers in a column.
+    pub(super) steps: usize,
+    /// Factors in a column.
     pub(super) depth: usize,
     /// Columns of the matrix.
     pub(super) width: usize,
@@ -109,14 +112,14 @@ impl<R: Real> Packed<R> {
     }
 }
 
-impl<F: super::buffer::Pooled> Panels<F> {
+impl<F: Pooled> Panels<F> {
     pub(super) fn of_rows<R: Real>(rows: Rows<R>, panel: usize) -> Self
     where
         F: Factor<R>,
     {
         // The depth may end in the middle of a factor.
         let missing = vec![R::zero(); rows.width()];
-        Self::fill(rows.count().div_ceil(F::STEPS), rows.width(), panel, |panel, width, columns| {
+        Self::fill::<R>(rows.count(), rows.width(), panel, |panel, width, columns| {
             for (to, i) in panel.chunks_exact_mut(width).zip((0..).step_by(F::STEPS)) {
                 let (to, padding) = to.split_at_mut(columns.len());
                 let row = |i: usize| if i < rows.count() { rows.row(i) } else { &missing };
@@ -132,7 +135,7 @@ impl<F: super::buffer::Pooled> Panels<F> {
     {
         // Some columns at a time, each read from start to end: what they write lies side by side.
         const COLUMNS: usize = 8;
-        Self::fill(rows.width().div_ceil(F::STEPS), rows.count(), panel, |panel, width, columns| {
+        Self::fill::<R>(rows.width(), rows.count(), panel, |panel, width, columns| {
             if columns.len() < width {
                 panel.fill(F::default());
             }
@@ -150,12 +153,16 @@ impl<F: super::buffer::Pooled> Panels<F> {
     }
 
     /// `fill` writes a panel, given its number of columns and which of the matrix they are.
-    fn fill(
-        depth: usize,
+    fn fill<R: Real>(
+        steps: usize,
         width: usize,
         panel: usize,
         fill: impl Fn(&mut [F], usize, Range<usize>) + Sync,
-    ) -> Self {
+    ) -> Self
+    where
+        F: Factor<R>,
+    {
+        let depth = steps.div_ceil(F::STEPS);
         let count = width.div_ceil(panel);
         let mut factors = Buffer::new(count * panel * depth);
         let columns = |p: usize| p * panel..((p + 1) * panel).min(width);
@@ -164,7 +171,7 @@ impl<F: super::buffer::Pooled> Panels<F> {
             let panels = factors.par_chunks_exact_mut(panel * depth).with_min_len(least).enumerate();
             panels.for_each(|(p, data)| fill(data, panel, columns(p)));
         }
-        Self { factors, depth, width, panel }
+        Self { factors, steps, depth, width, panel }
     }
 
     /// The loads in a kernel rely on it.

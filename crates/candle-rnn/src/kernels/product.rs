@@ -48,10 +48,9 @@ fn product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
     });
 }
 
-/// A row as one product after another meets it.
+/// What the unsafe loads rely on.
 pub(super) fn check_shapes<R: Real, F: Factor<R>>(out: &[R], a: Rows<R>, b: &Panels<F>) {
-    let depth = a.width().div_ceil(F::STEPS);
-    assert_eq!((out.len(), depth), (a.count() * b.width, b.depth), "the shapes of a product agree");
+    assert_eq!((out.len(), a.width()), (a.count() * b.width, b.steps), "the shapes of a product agree");
 }
 
 /// `out += row b` for as many columns as `out` has, from the first of panel `first` on.
@@ -103,8 +102,7 @@ pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
 }
 
 fn transposed_product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
-    let depth = a.count().div_ceil(F::STEPS);
-    assert_eq!((out.len(), depth), (a.width() * b.width, b.depth), "the shapes of a product agree");
+    assert_eq!((out.len(), a.count()), (a.width() * b.width, b.steps), "the shapes of a product agree");
     if out.is_empty() {
         return;
     }
@@ -135,10 +133,7 @@ pub fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
     });
 }
 
-struct RowTimesPanels<'a, R, F: Factor<R>>
-where
-    R: Real,
-{
+struct RowTimesPanels<'a, R: Real, F: Factor<R>> {
     out: &'a mut [R],
     row: &'a [F],
     b: &'a Panels<F>,
@@ -514,7 +509,7 @@ mod tests {
 
     /// Both products on an instruction set that this machine may not prefer.
     fn on<I: rten_simd::Isa>(isa: I) {
-        let lanes = crate::kernels::lanes::Simd::<I, false>(isa);
+        let lanes = crate::kernels::lanes::Simd::new(isa);
         let (m, k, n) = (115, 530, 45);
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let truth = plain(&a, &b, m, k, n);

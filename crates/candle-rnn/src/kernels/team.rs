@@ -2,13 +2,16 @@
 //!
 //! Constraint: the steps of a single row depend on each other, and each is a product of a vector
 //! with a matrix that one core alone reads too slowly; to wake a thread for each would take
-//! longer than the product. Solution: helpers that wait in a loop for the next product while a
-//! walk goes on, and take pieces of it. The leader takes pieces too and never waits for a helper
-//! to begin; only a helper that loses its core in the middle of a piece keeps it waiting.
+//! longer than the product. Solution: helpers, jobs of the pool, that wait in a loop for the next
+//! product while a walk goes on, and take pieces of it. The leader takes pieces too and never waits
+//! for a helper to begin a product. It waits for one that has lost its core in the middle of a piece,
+//! and at the end of the walk until the pool, if it is busy with other work, has been through the
+//! jobs that were never begun.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
 
 use super::factor::Factor;
 use super::packed::Panels;
@@ -32,7 +35,7 @@ pub struct Team<'a> {
 }
 
 impl Team<'_> {
-    /// `out += a b`, as [`product`], of which a single row is shared.
+    /// `out += a b`, as [`product`], of which a single row is shared if it is long enough.
     pub fn product<R: Real>(&self, out: &mut [R], a: Rows<R>, b: &Packed<R>) {
         match b {
             _ if a.count() != 1 => product(out, a, b),
@@ -83,7 +86,8 @@ impl<T> Shared<T> {
 }
 
 /// Runs `walk`, which multiplies `multiplications` numbers in products of `rows` rows, with
-/// helpers if they are worth it.
+/// helpers if they are worth it. The walk itself shares no other work among the pool's threads, which
+/// are taken.
 pub fn with_team<T>(rows: usize, multiplications: usize, walk: impl FnOnce(&Team) -> T) -> T {
     let threads = rayon::current_num_threads().min(MOST_THREADS);
     if rows > 1 || threads == 1 || multiplications < WORTH_HELP {
@@ -113,6 +117,7 @@ struct Exchange {
     done: AtomicUsize,
     /// Pieces of a product at most.
     pieces: usize,
+    leader: ThreadId,
 }
 
 /// The state after the last product.
@@ -126,7 +131,8 @@ impl Exchange {
     fn new(threads: usize) -> Self {
         let nothing: &(dyn Fn(usize) + Sync) = &|_| ();
         let (state, done) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Self { job: UnsafeCell::new(nothing), state, done, pieces: PIECES * threads }
+        let leader = thread::current().id();
+        Self { job: UnsafeCell::new(nothing), state, done, pieces: PIECES * threads, leader }
     }
 
     /// Runs `job` for every piece, once.
@@ -134,8 +140,8 @@ impl Exchange {
         // Safety: nobody reads the job of the last product, which is finished, or `share` would not
         // have returned; and as this one does not return before, its job outlives those who run it.
         unsafe {
-            *self.job.get() =
-                std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(job);
+            type Job<'a> = *const (dyn Fn(usize) + Sync + 'a);
+            *self.job.get() = std::mem::transmute::<Job<'_>, Job<'static>>(job);
         }
         self.done.store(0, Ordering::Relaxed);
         let product = (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1) & 0x7fff_ffff;
@@ -151,6 +157,10 @@ impl Exchange {
     }
 
     fn help(&self) {
+        // A leader of the pool may come upon its own helpers, for whom it would wait for ever.
+        if thread::current().id() == self.leader {
+            return;
+        }
         let mut turns = 0;
         while self.state.load(Ordering::Relaxed) != CLOSED {
             match self.take(|first, end| (first, end - 1, end - 1)) {
