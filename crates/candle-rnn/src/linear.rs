@@ -136,9 +136,8 @@ impl Affine {
                 Tensor::from_vec(dxs, xs.shape(), xs.device())
             });
             let dweight = weight.track_op().then(|| {
-                let mut dweight = vec![R::zero(); output * input];
                 let xs = with_numbers(xs, |xs| Packed::rows(Rows::new(xs, input), self.0))?;
-                transposed_product(&mut dweight, deltas, &xs);
+                let dweight = transposed_product(deltas, &xs);
                 Tensor::from_vec(dweight, weight.shape(), weight.device())
             });
             let dbias = bias.track_op().then(|| {

@@ -17,7 +17,7 @@ pub use factor::MatmulPrecision;
 pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
 pub use lanes::{bf16_instructions, instruction_set};
 pub use packed::{Packed, Rows};
-pub use product::{add_rows, affine, product, transposed_product};
+pub use product::{add_rows, add_transposed_product, affine, product, transposed_product};
 pub(crate) use team::{Team, with_team};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.

@@ -6,6 +6,7 @@
 //! a tile of some rows by one panel is summed up in registers; the rows of the left-hand matrix
 //! are read where they are, in any order.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -92,16 +93,42 @@ fn affine_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>, bi
     }
 }
 
-/// `out += aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`.
-/// The gradient of a weight is one such product over all steps and rows of the batch.
-pub fn transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+/// `aᵀ b`, its rows shared among the threads: `a [depth, m]`, `b [depth, n]` to `[m, n]`. The
+/// gradient of a weight is one such product over all steps and rows of the batch.
+pub fn transposed_product<R: Real>(a: Rows<R>, b: &Packed<R>) -> Vec<R> {
+    // Each thread fills what it will add to with zeros, and finds it in its cache.
+    fn zeros<R: Real>(out: &mut [MaybeUninit<R>]) -> &mut [R] {
+        out.fill(MaybeUninit::new(R::zero()));
+        // Safety: filled.
+        unsafe { out.assume_init_mut() }
+    }
+    let len = a.width() * b.width();
+    let mut product = Vec::with_capacity(len);
+    let out = &mut product.spare_capacity_mut()[..len];
     match b {
-        Packed::Full(b) => transposed_product_of(out, a, b),
-        Packed::Bf16(b) => transposed_product_of(out, a, b),
+        Packed::Full(b) => transposed_product_of(out, zeros, a, b),
+        Packed::Bf16(b) => transposed_product_of(out, zeros, a, b),
+    }
+    // Safety: `transposed_product_of` has made all of it ready.
+    unsafe { product.set_len(len) };
+    product
+}
+
+/// `out += aᵀ b`, as [`transposed_product`].
+pub fn add_transposed_product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+    match b {
+        Packed::Full(b) => transposed_product_of(out, |out| out, a, b),
+        Packed::Bf16(b) => transposed_product_of(out, |out| out, a, b),
     }
 }
 
-fn transposed_product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
+/// Adds to `out`, of which `ready` makes every piece ready first.
+fn transposed_product_of<R: Real, F: Factor<R>, T: Send>(
+    out: &mut [T],
+    ready: fn(&mut [T]) -> &mut [R],
+    a: Rows<R>,
+    b: &Panels<F>,
+) {
     assert_eq!((out.len(), a.count()), (a.width() * b.width, b.steps), "the shapes of a product agree");
     if out.is_empty() {
         return;
@@ -111,8 +138,8 @@ fn transposed_product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &P
     const ROWS: usize = 12 * TILE;
     let pieces = a.width().div_ceil(ROWS).next_multiple_of(rayon::current_num_threads());
     let size = a.width().div_ceil(pieces).next_multiple_of(TILE);
-    let piece = |(i, out): (usize, &mut [R])| {
-        F::dispatch(ColumnsTimesPanels { out, a, first: i * size, b });
+    let piece = |(i, out): (usize, &mut [T])| {
+        F::dispatch(ColumnsTimesPanels { out: ready(out), a, first: i * size, b });
     };
     if out.len() * a.count() < WORTH_SHARING {
         out.chunks_mut(size * b.width).enumerate().for_each(piece);
@@ -449,8 +476,7 @@ mod tests {
             prop_assert!(close(&same, &truth, k));
             prop_assert!(m == 1 || same == out);
             let left = single(&transposed(&a, m, k));
-            let mut out = vec![0f32; m * n];
-            transposed_product(&mut out, Rows::new(&left, m), &packed);
+            let out = transposed_product(Rows::new(&left, m), &packed);
             prop_assert!(close(&out, &truth, k));
         }
     }
@@ -484,8 +510,9 @@ mod tests {
             prop_assert!(close(&out, &truth, k));
             let left: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
             out.fill(0.);
-            transposed_product(&mut out, Rows::new(&left, m), &packed);
+            add_transposed_product(&mut out, Rows::new(&left, m), &packed);
             prop_assert!(close(&out, &truth, k));
+            prop_assert!(out == transposed_product(Rows::new(&left, m), &packed));
             // f64, whose pairs are multiplied by plain code, takes the same numbers.
             let wide: Vec<f64> = b.iter().copied().map(f64::from).collect();
             let left: Vec<f64> = a.iter().copied().map(f64::from).collect();
@@ -563,8 +590,7 @@ mod tests {
                 let packed = Packed::rows(Rows::new(&b, n), Full);
                 let mut out = vec![0f32; m * n];
                 affine(&mut out, Rows::new(&a, k), &packed, None);
-                let mut transposed = out.clone();
-                transposed_product(&mut transposed, Rows::new(&left, m), &packed);
+                let transposed = transposed_product(Rows::new(&left, m), &packed);
                 (out, transposed)
             })
         };

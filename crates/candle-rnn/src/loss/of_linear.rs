@@ -14,7 +14,7 @@ use crate::MatmulPrecision;
 
 use super::cross_entropy::{gradients_in_place, item_losses};
 use crate::kernels::{Buffer, Packed, Real, Rows};
-use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers};
+use crate::kernels::{add_rows, add_transposed_product, affine, numbers, transposed_product, with_numbers};
 
 /// Logits in a block: 16 MB of f32.
 const BLOCK: usize = 1 << 22;
@@ -62,7 +62,8 @@ impl OfLinear {
         let weight_back = gradients.then(|| Packed::rows(Rows::new(inputs.weight, input), self.matmul));
         let mut computed = gradients.then(|| Gradients {
             xs: vec![R::zero(); inputs.xs.len()],
-            weight: vec![R::zero(); inputs.weight.len()],
+            // With the first block.
+            weight: Vec::new(),
             bias: vec![R::zero(); vocab],
         });
         let items = (BLOCK / vocab).max(64);
@@ -80,8 +81,16 @@ impl OfLinear {
             losses.extend(gradients_in_place(logits, vocab, targets, self.smoothing, 1.));
             let deltas = Rows::new(logits, vocab);
             affine(&mut computed.xs[range], deltas, weight, None);
-            transposed_product(&mut computed.weight, deltas, &Packed::rows(xs, self.matmul));
+            let xs = Packed::rows(xs, self.matmul);
+            match i {
+                0 => computed.weight = transposed_product(deltas, &xs),
+                _ => add_transposed_product(&mut computed.weight, deltas, &xs),
+            }
             add_rows(&mut computed.bias, deltas);
+        }
+        if let Some(Gradients { weight, .. }) = &mut computed {
+            // Without items there was none.
+            weight.resize(inputs.weight.len(), R::zero());
         }
         (losses.iter().sum(), computed)
     }

@@ -348,11 +348,6 @@ fn weight_gradients<R: Real>(
     let Sizes { input, gates, hidden, output, order, .. } = layer.sizes;
     let plan = &saved.plan;
     let scale = layer.weight_scale();
-    let product = |a: Rows<R>, b: &Packed<R>| {
-        let mut dw = vec![R::zero(); a.width() * b.width()];
-        transposed_product(&mut dw, a, b);
-        dw
-    };
     let scaled = |mut numbers: Vec<R>, shape: Shape| {
         if scale != 1. {
             numbers.iter_mut().for_each(|x| *x *= R::from_f64(scale));
@@ -361,12 +356,13 @@ fn weight_gradients<R: Real>(
     };
     let pack = |rows: Rows<R>| Packed::rows(rows, layer.matmul);
     let inputs = with_numbers(xs, |xs| pack(Rows::in_order(xs, input, &plan.sources)))?;
-    let mut tensors = vec![scaled(product(Rows::new(deltas, gates), &inputs), (gates, input).into())?];
+    let mut tensors =
+        vec![scaled(transposed_product(Rows::new(deltas, gates), &inputs), (gates, input).into())?];
 
     let recurrent = if layer.cell == Cell::Gru { second } else { deltas };
     for lag in 1..=order {
         let earlier = pack(Rows::in_order(&saved.h, output, &plan.lagged(order, lag)));
-        let dw = product(Rows::new(recurrent, gates), &earlier);
+        let dw = transposed_product(Rows::new(recurrent, gates), &earlier);
         tensors.push(scaled(dw, (gates, output).into())?);
     }
 
@@ -390,7 +386,7 @@ fn weight_gradients<R: Real>(
             }
         }
         let unprojected = pack(Rows::new(&unprojected, hidden));
-        let dw = product(Rows::new(second, output), &unprojected);
+        let dw = transposed_product(Rows::new(second, output), &unprojected);
         tensors.push(scaled(dw, (output, hidden).into())?);
     }
     Ok(tensors)
