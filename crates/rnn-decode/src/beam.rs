@@ -15,6 +15,7 @@
 //! with `|Y|` counting the end and i running over the places of the source.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -134,8 +135,8 @@ pub enum BeamError<E> {
 struct Live {
     symbols: Vec<u32>,
     log_prob: f64,
-    /// Of each symbol.
-    attention: Vec<Vec<f32>>,
+    /// Of each symbol; hypotheses with the same beginning share it.
+    attention: Vec<Rc<[f32]>>,
 }
 
 /// The search for one sequence.
@@ -241,7 +242,7 @@ impl BeamSearch {
     }
 
     /// `cp`; a place that was not attended to at all has the smallest attention there is.
-    fn coverage(&self, attention: &[Vec<f32>], source_length: usize) -> f64 {
+    fn coverage(&self, attention: &[Rc<[f32]>], source_length: usize) -> f64 {
         if self.coverage_penalty == 0.0 || attention.is_empty() {
             return 0.0;
         }
@@ -295,7 +296,7 @@ impl Beam<'_> {
         for Candidate { from, symbol, log_prob } in best {
             let mut live = Live { log_prob, ..self.live[from].clone() };
             if let (Some(attention), Some(source)) = (attention, source) {
-                live.attention.push(attention[from * source..(from + 1) * source].to_vec());
+                live.attention.push(attention[from * source..(from + 1) * source].into());
             }
             if symbol == end {
                 self.found.push(self.found(live, true));
@@ -358,6 +359,7 @@ impl Beam<'_> {
     fn found(&self, live: Live, ended: bool) -> Found {
         let score = self.search.score(&live, ended, self.request.source_length);
         let Live { symbols, log_prob, attention } = live;
+        let attention = attention.iter().map(|step| step.to_vec()).collect();
         Found { symbols, log_prob, score, ended, attention }
     }
 
