@@ -86,10 +86,21 @@ fn affine_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>, bi
         // in a block depends on the threads.
         F::of_rows(a.slice(i * size..i * size + rows), |a| F::dispatch(RowsTimesPanels { out, a, b }));
     };
-    if out.len() * a.width() < WORTH_SHARING {
-        out.chunks_mut(size * b.width).enumerate().for_each(block);
+    for_each_chunk(out, size * b.width, a.width(), block);
+}
+
+/// `f` of every chunk of a result with its number, shared among the threads where it is worth it:
+/// each number of the result takes `depth` multiplications.
+fn for_each_chunk<T: Send>(
+    out: &mut [T],
+    size: usize,
+    depth: usize,
+    f: impl Fn((usize, &mut [T])) + Sync + Send,
+) {
+    if out.len() * depth < WORTH_SHARING {
+        out.chunks_mut(size).enumerate().for_each(f);
     } else {
-        out.par_chunks_mut(size * b.width).enumerate().for_each(block);
+        out.par_chunks_mut(size).enumerate().for_each(f);
     }
 }
 
@@ -141,11 +152,7 @@ fn transposed_product_of<R: Real, F: Factor<R>, T: Send>(
     let piece = |(i, out): (usize, &mut [T])| {
         F::dispatch(ColumnsTimesPanels { out: ready(out), a, first: i * size, b });
     };
-    if out.len() * a.count() < WORTH_SHARING {
-        out.chunks_mut(size * b.width).enumerate().for_each(piece);
-    } else {
-        out.par_chunks_mut(size * b.width).enumerate().for_each(piece);
-    }
+    for_each_chunk(out, size * b.width, a.count(), piece);
 }
 
 /// `sums += ` the sum of the rows of `a`, the columns shared among the threads: the gradient of a

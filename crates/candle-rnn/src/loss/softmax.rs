@@ -14,17 +14,12 @@ impl<R: Real> Kernel<R> for LogSumExp<'_, R> {
     fn run<L: Lanes<Real = R>>(self, l: L) -> f64 {
         let max = largest(l, self.0);
         let shift = l.splat(max);
-        let mut sum = l.splat(R::default());
-        let mut rest = 0.;
+        let mut sum = Sum::new(l);
         for piece in l.pieces(self.0.len()) {
             let e = (l.load(&self.0[piece.clone()]) - shift).exp();
-            if piece.len() == l.width() {
-                sum = sum + e;
-            } else {
-                rest = total(l, e, piece.len());
-            }
+            sum.add(l, e, piece.len());
         }
-        max.to_f64() + (total(l, sum, l.width()) + rest).ln()
+        max.to_f64() + sum.total(l).ln()
     }
 }
 
@@ -38,23 +33,46 @@ impl<R: Real> Kernel<R> for Softmax<'_, R> {
     fn run<L: Lanes<Real = R>>(self, l: L) -> f64 {
         let max = largest(l, self.0);
         let shift = l.splat(max);
-        let mut sum = l.splat(R::default());
-        let mut rest = 0.;
+        let mut sum = Sum::new(l);
         for piece in l.pieces(self.0.len()) {
             let e = (l.load(&self.0[piece.clone()]) - shift).exp();
             l.store(e, &mut self.0[piece.clone()]);
-            if piece.len() == l.width() {
-                sum = sum + e;
-            } else {
-                rest = total(l, e, piece.len());
-            }
+            sum.add(l, e, piece.len());
         }
-        let sum = total(l, sum, l.width()) + rest;
+        let sum = sum.total(l);
         let factor = l.splat(R::from_f64(1. / sum));
         for piece in l.pieces(self.0.len()) {
             l.store(l.load(&self.0[piece.clone()]) * factor, &mut self.0[piece]);
         }
         max.to_f64() + sum.ln()
+    }
+}
+
+/// A sum over the pieces of a slice, of which the last may be shorter than a vector.
+struct Sum<V> {
+    whole: V,
+    rest: f64,
+}
+
+impl<V: Vector> Sum<V> {
+    #[inline(always)]
+    fn new<L: Lanes<Vector = V>>(l: L) -> Self {
+        Self { whole: l.splat(L::Real::default()), rest: 0. }
+    }
+
+    /// Adds the first `n` numbers of a vector.
+    #[inline(always)]
+    fn add<L: Lanes<Vector = V>>(&mut self, l: L, x: V, n: usize) {
+        if n == l.width() {
+            self.whole = self.whole + x;
+        } else {
+            self.rest = total(l, x, n);
+        }
+    }
+
+    #[inline(always)]
+    fn total<L: Lanes<Vector = V>>(self, l: L) -> f64 {
+        total(l, self.whole, l.width()) + self.rest
     }
 }
 
