@@ -1,0 +1,2 @@
+//! Translation with recurrent encoder-decoders and attention: train on pairs of sentences, translate,
+//! score, evaluate.
