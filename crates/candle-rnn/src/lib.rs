@@ -40,6 +40,7 @@
 //!
 //! The crate never touches the file system, the clock, the terminal or a global random generator.
 
+pub mod attention;
 pub mod bptt;
 pub mod cell;
 pub mod dropout;
@@ -59,6 +60,7 @@ pub mod sequence;
 pub mod state;
 pub mod stepper;
 
+pub use attention::{Attention, AttentionRnn, AttentionRnnConfig, AttentionScore, Memory};
 pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
 pub use dropout::dropout;

@@ -211,6 +211,7 @@ impl Rnn {
                 let (output, last) = path(Sequence {
                     cell: self.config.cell,
                     weights,
+                    feeding: None,
                     xs: &ys,
                     lengths,
                     state: initial,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::LossSum;
 use super::of_linear::OfLinear;
-use super::softmax::{LogSumExp, Softmax};
+use crate::kernels::softmax::{LogSumExp, Softmax};
 use crate::kernels::{self, Real, numbers};
 use crate::{Linear, Mode};
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor, bail};

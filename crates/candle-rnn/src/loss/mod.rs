@@ -2,7 +2,6 @@
 
 mod cross_entropy;
 mod of_linear;
-mod softmax;
 
 use candle_core::Tensor;
 

@@ -39,9 +39,11 @@ use candle_core::{
 use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
 use crate::kernels::{self, numbers};
+use feeding::{Feeding, PlainStep};
 use crate::{Lengths, MatmulPrecision};
 
 pub(crate) mod cpu;
+pub(crate) mod feeding;
 pub mod reference;
 mod stepwise;
 
@@ -51,6 +53,8 @@ pub struct Sequence<'a> {
     pub cell: Cell,
     /// Its weights.
     pub weights: &'a CellWeights,
+    /// Attention that feeds back, if the layer has it.
+    pub feeding: Option<&'a Feeding>,
     /// `[batch, time, input]`
     pub xs: &'a Tensor,
     /// Valid steps of every row; all of them without.
@@ -67,8 +71,8 @@ pub struct Sequence<'a> {
     pub flow: Option<(GradientFlow, usize, usize)>,
 }
 
-/// Runs a layer: outputs `[batch, time, output]`, zero on padding, and the final state
-/// `[batch, state_size]`.
+/// Runs a layer: outputs `[batch, time, output]` (with input feeding, the attentional vectors), zero on
+/// padding, and the final state `[batch, state_size]` of the cell.
 pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
     let sizes = Sizes::of(&sequence)?;
     let layer = Layer {
@@ -84,12 +88,10 @@ pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
         flow: sequence.flow.clone(),
     };
     let exchange = Arc::new(Exchange::default());
-    let mut ticket = Tensor::zeros(1, sequence.xs.dtype(), sequence.xs.device())?;
-    for (index, weight) in sequence.weights.tensors().into_iter().enumerate() {
-        ticket = ticket.apply_op2(weight, Ticket { index, exchange: exchange.clone() })?;
-    }
+    let weights = Weights { cell: sequence.weights.clone(), feeding: sequence.feeding.cloned() };
+    let ticket = exchange.ticket(&weights.tensors(), sequence.xs)?;
     let (xs, state) = (sequence.xs.contiguous()?, sequence.state.contiguous()?);
-    let weights = sequence.weights.detach();
+    let weights = weights.try_map(|weight| Ok(weight.detach()))?;
     if !kernels::take(&xs) {
         let (ys, last) = stepwise::forward(&layer, &weights, &xs.detach(), &state.detach())?;
         exchange.lock().result = Some(ys);
@@ -99,6 +101,31 @@ pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
     let ys = xs.apply_op3(&ticket, &state, node)?;
     let last = ys.apply_op1(FinalState(exchange))?;
     Ok((ys, last))
+}
+
+/// All tensors of a layer but its input and initial state.
+#[derive(Clone)]
+struct Weights {
+    cell: CellWeights,
+    feeding: Option<Feeding>,
+}
+
+impl Weights {
+    /// Those of the cell, in the order of [`CellWeights::tensors`], then those of the feeding.
+    fn tensors(&self) -> Vec<&Tensor> {
+        let feeding = self.feeding.iter().flat_map(Feeding::tensors);
+        self.cell.tensors().into_iter().chain(feeding).collect()
+    }
+
+    /// `f` of each.
+    fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let feeding = self.feeding.as_ref().map(|feeding| feeding.try_map(&f)).transpose()?;
+        Ok(Self { cell: self.cell.try_map(&f)?, feeding })
+    }
+
+    fn plain_step(&self, cell: Cell) -> PlainStep<'_> {
+        PlainStep { cell, weights: &self.cell, feeding: self.feeding.as_ref() }
+    }
 }
 
 /// The sizes of one layer.
@@ -183,14 +210,14 @@ struct Wanted {
 /// What a backward pass gives; what was not wanted may be missing.
 struct Gradients {
     xs: Option<Tensor>,
-    /// In the order of [`CellWeights::tensors`].
+    /// In the order of [`Weights::tensors`].
     weights: Vec<Tensor>,
     state: Option<Tensor>,
 }
 
 /// What a node and its companions leave for each other.
 #[derive(Default)]
-struct Exchange(Mutex<Left>);
+pub(crate) struct Exchange(Mutex<Left>);
 
 #[derive(Default)]
 struct Left {
@@ -200,11 +227,25 @@ struct Left {
     last: Option<Tensor>,
     /// `∂L/∂(final state)`
     last_gradient: Option<Tensor>,
-    /// `∂L/∂w` of each weight.
-    weight_gradients: Vec<Option<Tensor>>,
+    /// Of the inputs of a ticket.
+    gradients: Vec<Option<Tensor>>,
 }
 
 impl Exchange {
+    /// A tensor that depends on all `inputs`, of the type of `like`: their gradients are those that
+    /// the node which takes it will [`leave`](Self::leave).
+    pub fn ticket(self: &Arc<Self>, inputs: &[&Tensor], like: &Tensor) -> Result<Tensor> {
+        let nothing = Tensor::zeros(1, like.dtype(), like.device())?;
+        inputs.iter().enumerate().try_fold(nothing, |ticket, (index, input)| {
+            ticket.apply_op2(input, Ticket { index, exchange: self.clone() })
+        })
+    }
+
+    /// Hands the gradients of a ticket's inputs, in their order, to the graph.
+    pub fn leave(&self, gradients: impl IntoIterator<Item = Tensor>) {
+        self.lock().gradients = gradients.into_iter().map(Some).collect();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Left> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -238,7 +279,7 @@ fn metal_copy(storage: &Storage, layout: &Layout) -> Result<MetalStorage> {
     }
 }
 
-/// Makes a weight known to the autograd graph.
+/// Makes an input known to the autograd graph.
 struct Ticket {
     index: usize,
     exchange: Arc<Exchange>,
@@ -286,7 +327,7 @@ impl CustomOp2 for Ticket {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let weight = self.exchange.lock().weight_gradients.get_mut(self.index).and_then(Option::take);
+        let weight = self.exchange.lock().gradients.get_mut(self.index).and_then(Option::take);
         Ok((Some(gradient.clone()), weight))
     }
 }
@@ -321,7 +362,7 @@ impl CustomOp1 for FinalState {
 /// The node.
 struct SequenceOp {
     layer: Layer,
-    weights: CellWeights,
+    weights: Weights,
     exchange: Arc<Exchange>,
     /// What the forward pass keeps for the backward pass.
     saved: Mutex<Option<Saved>>,
@@ -352,7 +393,7 @@ impl CustomOp3 for SequenceOp {
         state: &CpuStorage,
         ls: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Sizes { batch, time, output, .. } = self.layer.sizes;
+        let Sizes { batch, time, .. } = self.layer.sizes;
         let (ys, last, saved) = match (xs, state) {
             (CpuStorage::F32(_), CpuStorage::F32(_)) => {
                 let (xs, state) = (numbers(xs, lx)?, numbers(state, ls)?);
@@ -368,6 +409,7 @@ impl CustomOp3 for SequenceOp {
         };
         self.exchange.lock().last = Some(last);
         *self.saved() = Some(saved);
+        let output = self.weights.plain_step(self.layer.cell).output()?.1;
         Ok((ys, (batch, time, output).into()))
     }
 
@@ -414,7 +456,7 @@ impl CustomOp3 for SequenceOp {
             Some(Saved::F64(saved)) => cpu::backward(layer, weights, saved, xs, outputs, &last, wanted)?,
             None => stepwise::backward(layer, weights, &xs.detach(), &state.detach(), outputs, &last)?,
         };
-        self.exchange.lock().weight_gradients = gradients.weights.into_iter().map(Some).collect();
+        self.exchange.leave(gradients.weights);
         Ok((gradients.xs, Some(ticket.zeros_like()?), gradients.state))
     }
 }

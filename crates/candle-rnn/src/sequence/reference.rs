@@ -6,6 +6,7 @@
 use candle_core::{Result, Tensor};
 
 use super::Sequence;
+use super::feeding::PlainStep;
 use crate::bptt::Reduction;
 
 /// Outputs `[batch, time, output]` and final state `[batch, state_size]`; see
@@ -20,29 +21,30 @@ pub fn forward(sequence: Sequence) -> Result<(Tensor, Tensor)> {
         candle_core::bail!("the reference path adds the gradients of the steps: use Reduction::Sum");
     }
     let (_, time, _) = sequence.xs.dims3()?;
-    let (cell, weights) = (sequence.cell, sequence.weights);
-    let output = cell.output_size(weights.w_ih.dim(0)? / cell.gates());
+    let Sequence { cell, weights, feeding, .. } = sequence;
+    let plain = PlainStep { cell, weights, feeding };
+    let (from, size) = plain.output()?;
     let mask = match sequence.lengths {
         Some(lengths) => Some(lengths.mask(sequence.xs.dtype(), sequence.xs.device())?),
         None => None,
     };
-    let mut state = sequence.state.clone();
+    let mut state = plain.initial(sequence.state)?;
     let mut outputs = vec![None; time];
     for s in 0..time {
         let t = if sequence.reverse { time - 1 - s } else { s };
         let x = sequence.xs.narrow(1, t, 1)?.squeeze(1)?.contiguous()?;
-        let mut next = weights.step(cell, &x, &state)?;
+        let mut next = plain.step(&x, &state)?;
         if let Some(mask) = &mask {
             // Padding leaves the state as it is. In the backward direction it comes first, so
             // that the initial state arrives untouched at the row's last valid step.
             let valid = mask.narrow(1, t, 1)?;
             next = (&state + (next - &state)?.broadcast_mul(&valid)?)?;
-            outputs[t] = Some(next.narrow(1, 0, output)?.broadcast_mul(&valid)?);
+            outputs[t] = Some(next.narrow(1, from, size)?.broadcast_mul(&valid)?);
         } else {
-            outputs[t] = Some(next.narrow(1, 0, output)?);
+            outputs[t] = Some(next.narrow(1, from, size)?);
         }
         state = next;
     }
     let outputs: Vec<Tensor> = outputs.into_iter().flatten().collect();
-    Ok((Tensor::stack(&outputs, 1)?, state))
+    Ok((Tensor::stack(&outputs, 1)?, plain.cell_state(&state)?))
 }

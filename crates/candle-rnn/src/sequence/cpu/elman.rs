@@ -1,7 +1,7 @@
 //! The Elman neuron of order K over all steps:
 //! `h_t = f(a_t)`, `a_t = W_xh x_t + b + Σ_{k=1..K} W_hh^(k) h_{t-k}`.
 
-use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
+use super::{BackwardWalk, Carried, ForwardWalk, add_squares};
 use crate::cell::Activation;
 use crate::kernels::{Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
@@ -14,11 +14,13 @@ pub(super) fn forward<R: Real>(
 ) {
     let (walk, width) = (pass.walk, pass.h.width);
     for s in 0..walk.steps() {
+        pass.feed(team, s);
         let a = &mut pass.gates[walk.at(s, width)];
         for (w, lag) in w_hh.iter().zip(1..) {
             team.product(a, Rows::new(pass.h.earlier_and_current(s, lag).0, width), w);
         }
         R::dispatch(Step { activation, a, h: pass.h.earlier_and_current(s, 1).1 });
+        pass.attend(team, s);
     }
 }
 
@@ -47,7 +49,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 
 /// `δ_t = f'(a_t) ⊙ ∂L/∂h_t`, and every `h_{t-k}` receives `W_hh^(k)ᵀ δ_t`.
 pub(super) fn backward<R: Real>(
-    pass: BackwardWalk<R>,
+    mut pass: BackwardWalk<R>,
     team: &Team,
     activation: Activation,
     w_hh: &[Packed<R>],
@@ -59,7 +61,7 @@ pub(super) fn backward<R: Real>(
     let mut carried = Carried::new(&pass, width);
     for s in (0..walk.steps()).rev() {
         let n = walk.running[s] * width;
-        add_outputs(&mut pending[0][..n], &pass, s);
+        pass.add_outputs(team, &mut pending[0][..n], s);
         add_squares(&pending[0][..n], &pass, s, &mut carried.squares);
         let deltas = &mut pass.deltas[walk.at(s, width)];
         let h = pass.h.at(s as isize, s);
@@ -74,9 +76,9 @@ pub(super) fn backward<R: Real>(
             }
             team.product(sent, Rows::new(deltas, width), w);
         }
+        pass.feed(team, s);
     }
-    carried.state = pending;
-    carried
+    carried.finish(pass, pending)
 }
 
 struct StepBack<'a, R> {

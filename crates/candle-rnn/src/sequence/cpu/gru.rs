@@ -2,7 +2,7 @@
 //! `r, z = σ(·)`, `n = tanh(W_in x + b_in + r ⊙ m)` with `m = W_hn h' + b_hn`, and
 //! `h = (1 − z) ⊙ n + z ⊙ h'`, h' being the hidden state of the step before.
 
-use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
+use super::{BackwardWalk, Carried, ForwardWalk, add_squares};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih` and becomes `r, z, n`; `extra` becomes `m`.
@@ -10,6 +10,7 @@ pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, team: &Team, b_hh: &[R]
     let (walk, hidden) = (pass.walk, pass.h.width);
     let mut recurrent = Buffer::new(walk.len() * 3 * hidden);
     for s in 0..walk.steps() {
+        pass.feed(team, s);
         let recurrent = &mut recurrent[..walk.running[s] * 3 * hidden];
         recurrent.chunks_exact_mut(3 * hidden).for_each(|row| row.copy_from_slice(b_hh));
         let (h_previous, h) = pass.h.earlier_and_current(s, 1);
@@ -17,6 +18,7 @@ pub(super) fn forward<R: Real>(mut pass: ForwardWalk<R>, team: &Team, b_hh: &[R]
         let gates = &mut pass.gates[walk.at(s, 3 * hidden)];
         let m = &mut pass.extra[walk.at(s, hidden)];
         R::dispatch(Step { hidden, gates, recurrent, h_previous, m, h });
+        pass.attend(team, s);
     }
 }
 
@@ -70,7 +72,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 /// `deltas` become `δr, δz, δn` (of the input product) and `recurrent` `δr, δz, δn ⊙ r`; the sums
 /// for the biases are those of `δr, δz, δn, δn ⊙ r`.
 pub(super) fn backward<R: Real>(
-    pass: BackwardWalk<R>,
+    mut pass: BackwardWalk<R>,
     team: &Team,
     w_hh: &Packed<R>,
     recurrent: &mut [R],
@@ -80,7 +82,7 @@ pub(super) fn backward<R: Real>(
     let mut carried = Carried::new(&pass, 4 * hidden);
     for s in (0..walk.steps()).rev() {
         let dh = &mut dh[..walk.running[s] * hidden];
-        add_outputs(dh, &pass, s);
+        pass.add_outputs(team, dh, s);
         add_squares(dh, &pass, s, &mut carried.squares);
         let recurrent = &mut recurrent[walk.at(s, 3 * hidden)];
         R::dispatch(StepBack {
@@ -94,9 +96,9 @@ pub(super) fn backward<R: Real>(
             bias: &mut carried.bias,
         });
         team.product(dh, Rows::new(recurrent, 3 * hidden), w_hh);
+        pass.feed(team, s);
     }
-    carried.state = vec![dh];
-    carried
+    carried.finish(pass, vec![dh])
 }
 
 struct StepBack<'a, R> {

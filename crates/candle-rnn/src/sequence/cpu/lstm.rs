@@ -2,7 +2,7 @@
 //! `c = f ⊙ c' + i ⊙ g`, `h = o ⊙ tanh(c)` or, projected, `h = W_hr (o ⊙ tanh(c))`; c' is the
 //! cell state of the step before.
 
-use super::{BackwardWalk, Carried, ForwardWalk, add_outputs, add_squares};
+use super::{BackwardWalk, Carried, ForwardWalk, add_squares};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
 
 /// `gates` holds `W_ih x_t + b_ih + b_hh` and becomes `i, f, g, o`; `extra` becomes `tanh(c)`.
@@ -15,6 +15,7 @@ pub(super) fn forward<R: Real>(
     let (walk, hidden, output) = (pass.walk, pass.c.width, pass.h.width);
     let mut unprojected = Buffer::new(w_hr.map_or(0, |_| walk.len() * hidden));
     for s in 0..walk.steps() {
+        pass.feed(team, s);
         let gates = &mut pass.gates[walk.at(s, 4 * hidden)];
         let (h_previous, h) = pass.h.earlier_and_current(s, 1);
         team.product(gates, Rows::new(h_previous, output), w_hh);
@@ -29,6 +30,7 @@ pub(super) fn forward<R: Real>(
                 team.product(h, Rows::new(unprojected, hidden), w_hr);
             }
         }
+        pass.attend(team, s);
     }
 }
 
@@ -85,7 +87,7 @@ impl<R: Real> Kernel<R> for Step<'_, R> {
 ///
 /// With a projection `d = W_hrᵀ ∂L/∂h_t`, and `projected` keeps `∂L/∂h_t` of every step.
 pub(super) fn backward<R: Real>(
-    pass: BackwardWalk<R>,
+    mut pass: BackwardWalk<R>,
     team: &Team,
     w_hh: &Packed<R>,
     w_hr: Option<&Packed<R>>,
@@ -97,7 +99,7 @@ pub(super) fn backward<R: Real>(
     let mut unprojected = Buffer::new(w_hr.map_or(0, |_| walk.len() * hidden));
     for s in (0..walk.steps()).rev() {
         let dh = &mut dh[..walk.running[s] * output];
-        add_outputs(dh, &pass, s);
+        pass.add_outputs(team, dh, s);
         add_squares(dh, &pass, s, &mut carried.squares);
         let d = match w_hr {
             None => &*dh,
@@ -122,9 +124,9 @@ pub(super) fn backward<R: Real>(
         });
         dh.fill(R::zero());
         team.product(dh, Rows::new(deltas, 4 * hidden), w_hh);
+        pass.feed(team, s);
     }
-    carried.state = vec![dh, dc];
-    carried
+    carried.finish(pass, vec![dh, dc])
 }
 
 struct StepBack<'a, R> {

@@ -13,12 +13,13 @@
 use candle_core::{Device, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{Gradients, Layer, Sizes, Wanted};
+use super::{Gradients, Layer, Sizes, Wanted, Weights};
 use crate::cell::{Cell, CellWeights};
 use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows};
-use crate::kernels::{affine, product, transposed_product, with_numbers, with_team};
+use crate::kernels::{Team, affine, product, transposed_product, with_numbers, with_team};
 
 pub(crate) mod elman;
+mod feeding;
 pub(crate) mod gru;
 mod history;
 pub(crate) mod lstm;
@@ -26,6 +27,8 @@ mod plan;
 
 use history::History;
 use plan::{Plan, Walk};
+
+use super::feeding::Feeding;
 
 /// Rows of a padded batch that one task copies or computes.
 const BLOCK: usize = 64;
@@ -41,6 +44,8 @@ pub(super) struct Saved<R: Real> {
     c: Buffer<R>,
     /// `[total, hidden]`; LSTM: `tanh(c_t)`; GRU: `W_hn h_{t-1} + b_hn`.
     extra: Buffer<R>,
+    /// With input feeding.
+    feeding: Option<feeding::Saved<R>>,
 }
 
 /// How wide the parts of [`Saved`] are.
@@ -66,16 +71,34 @@ impl Widths {
 }
 
 /// A walk and its pieces of the buffers, forward.
-struct ForwardWalk<'a, R> {
+struct ForwardWalk<'a, R: Real> {
     walk: &'a Walk,
     gates: &'a mut [R],
     h: History<'a, &'a mut [R]>,
     c: History<'a, &'a mut [R]>,
     extra: &'a mut [R],
+    feeding: Option<feeding::Forward<'a, R>>,
+}
+
+impl<R: Real> ForwardWalk<'_, R> {
+    /// Adds what is fed back to the gates of step `s`, before anything else is done with them.
+    fn feed(&mut self, team: &Team, s: usize) {
+        if let Some(feeding) = &mut self.feeding {
+            let width = self.gates.len() / self.walk.total();
+            feeding.feed(team, s, &mut self.gates[self.walk.at(s, width)]);
+        }
+    }
+
+    /// Attends, after step `s`, if there is something to attend to.
+    fn attend(&mut self, team: &Team, s: usize) {
+        if let Some(feeding) = &mut self.feeding {
+            feeding.attend(team, s, self.h.earlier_and_current(s, 1).1);
+        }
+    }
 }
 
 /// A walk and its pieces of the buffers, backward.
-struct BackwardWalk<'a, R> {
+struct BackwardWalk<'a, R: Real> {
     walk: &'a Walk,
     gates: &'a [R],
     h: History<'a, &'a [R]>,
@@ -91,9 +114,27 @@ struct BackwardWalk<'a, R> {
     sources: &'a [usize],
     /// Steps of the padded batch, if the norms ‖∂L/∂h_t‖ are asked for.
     flow: Option<usize>,
+    feeding: Option<feeding::Backward<'a, R>>,
 }
 
 impl<R: Real> BackwardWalk<'_, R> {
+    /// `∂L/∂h_t`, so far from the step after, plus what comes from the outputs of step `s`.
+    fn add_outputs(&mut self, team: &Team, dh: &mut [R], s: usize) {
+        let outputs = self.outputs.slice(self.walk.positions(s));
+        match &mut self.feeding {
+            None => R::dispatch(AddRows { sum: dh, rows: outputs }),
+            Some(feeding) => feeding.attend(team, s, outputs, dh),
+        }
+    }
+
+    /// Hands what step `s` sends back through the input that is fed.
+    fn feed(&mut self, team: &Team, s: usize) {
+        if let Some(feeding) = &mut self.feeding {
+            let width = self.deltas.len() / self.walk.total();
+            feeding.feed(team, s, &self.deltas[self.walk.at(s, width)]);
+        }
+    }
+
     /// Columns `from..from + width` of the gradient of the final state, for the rows of the walk.
     fn last(&self, from: usize, width: usize) -> Buffer<R> {
         let mut part = Buffer::new(self.walk.len() * width);
@@ -112,12 +153,19 @@ struct Carried<R: Real> {
     bias: Vec<R>,
     /// Σ ‖∂L/∂h‖² of every time step, if asked for.
     squares: Option<Vec<f64>>,
+    /// With input feeding.
+    memory: Option<feeding::MemoryGradient<R>>,
 }
 
 impl<R: Real> Carried<R> {
     fn new(pass: &BackwardWalk<R>, bias: usize) -> Self {
         let squares = pass.flow.map(|time| vec![0.; time]);
-        Self { state: Vec::new(), bias: vec![R::zero(); bias], squares }
+        Self { state: Vec::new(), bias: vec![R::zero(); bias], squares, memory: None }
+    }
+
+    /// At the end of a walk.
+    fn finish(self, pass: BackwardWalk<R>, state: Vec<Buffer<R>>) -> Self {
+        Self { state, memory: pass.feeding.map(feeding::Backward::finish), ..self }
     }
 }
 
@@ -137,7 +185,22 @@ fn on_each<T: Send, S: Send>(mut walks: Vec<T>, f: impl Fn(T) -> S + Sync + Send
 /// needs.
 pub(super) fn forward<R: Real>(
     layer: &Layer,
+    weights: &Weights,
+    xs: &[R],
+    state: &[R],
+) -> Result<(Vec<R>, Tensor, Saved<R>)> {
+    match &weights.feeding {
+        None => forward_with(layer, &weights.cell, None, xs, state),
+        Some(feeding) => feeding::with_ready(layer, feeding, true, |ready| {
+            forward_with(layer, &weights.cell, Some(&ready), xs, state)
+        }),
+    }
+}
+
+fn forward_with<R: Real>(
+    layer: &Layer,
     weights: &CellWeights,
+    ready: Option<&feeding::Ready<R>>,
     xs: &[R],
     state: &[R],
 ) -> Result<(Vec<R>, Tensor, Saved<R>)> {
@@ -163,10 +226,17 @@ pub(super) fn forward<R: Real>(
     let pieces = plan.split(&mut gates, sizes.gates).into_iter().zip(plan.split(&mut extra, widths.extra));
     let histories = plan.split_history(&mut h, widths.h, widths.lead).into_iter();
     let histories = histories.zip(plan.split_history(&mut c, widths.c, 1));
-    let walks = plan.walks.iter().zip(pieces).zip(histories).map(|((walk, (gates, extra)), (h, c))| {
+    let mut saved_feeding = ready.map(|ready| feeding::Saved::new(&plan, ready.sizes));
+    let feedings = match (&mut saved_feeding, ready) {
+        (Some(saved), Some(ready)) => saved.forward(&plan, ready).into_iter().map(Some).collect(),
+        _ => Vec::new(),
+    };
+    let feedings = feedings.into_iter().chain(std::iter::repeat_with(|| None));
+    let walks = plan.walks.iter().zip(pieces).zip(histories).zip(feedings);
+    let walks = walks.map(|(((walk, (gates, extra)), (h, c)), feeding)| {
         let h = History { walk, data: h, width: widths.h, lead: widths.lead };
         let c = History { walk, data: c, width: widths.c, lead: 1 };
-        let mut pass = ForwardWalk { walk, gates, h, c, extra };
+        let mut pass = ForwardWalk { walk, gates, h, c, extra, feeding };
         for (i, &(row, _)) in walk.rows.iter().enumerate() {
             let (earlier, c) = state[row * sizes.state..][..sizes.state].split_at(widths.lead * widths.h);
             for (step, earlier) in earlier.chunks_exact(widths.h).enumerate() {
@@ -188,7 +258,7 @@ pub(super) fn forward<R: Real>(
     if let Cell::Elman { .. } = layer.cell {
         gates = Buffer::new(0);
     }
-    let saved = Saved { plan, gates, h, c, extra };
+    let saved = Saved { plan, gates, h, c, extra, feeding: saved_feeding };
     let last = tensor(final_state(layer, &saved), (sizes.batch, sizes.state))?;
     Ok((outputs(layer, &saved), last, saved))
 }
@@ -196,13 +266,17 @@ pub(super) fn forward<R: Real>(
 /// `[batch, time, output]`, zero on padding.
 fn outputs<R: Real>(layer: &Layer, saved: &Saved<R>) -> Vec<R> {
     let Sizes { batch, time, output, order, .. } = layer.sizes;
-    let stored = saved.plan.lagged(order, 0);
+    let (from, lead, output) = match &saved.feeding {
+        Some(feeding) => feeding.outputs(),
+        None => (&saved.h[..], order, output),
+    };
+    let stored = saved.plan.lagged(lead, 0);
     let mut ys = vec![R::zero(); batch * time * output];
     let blocks = ys.par_chunks_mut(BLOCK * output).zip(saved.plan.positions.par_chunks(BLOCK));
     blocks.with_min_len(4).for_each(|(ys, positions)| {
         for (y, position) in ys.chunks_exact_mut(output).zip(positions) {
             if let Some(position) = *position {
-                y.copy_from_slice(&saved.h[stored[position] * output..][..output]);
+                y.copy_from_slice(&from[stored[position] * output..][..output]);
             }
         }
     });
@@ -249,11 +323,35 @@ fn histories<'a, R: Real>(
 /// final state.
 pub(super) fn backward<R: Real>(
     layer: &Layer,
-    weights: &CellWeights,
+    weights: &Weights,
     saved: &Saved<R>,
     xs: &Tensor,
     outputs: &Tensor,
     last: &Tensor,
+    wanted: Wanted,
+) -> Result<Gradients> {
+    let inputs = BackwardInputs { saved, xs, outputs, last };
+    match &weights.feeding {
+        None => backward_with(layer, &weights.cell, None, inputs, wanted),
+        Some(feeding) => feeding::with_ready(layer, feeding, false, |ready| {
+            backward_with(layer, &weights.cell, Some((feeding, &ready)), inputs, wanted)
+        }),
+    }
+}
+
+/// What a backward pass begins with.
+struct BackwardInputs<'a, R: Real> {
+    saved: &'a Saved<R>,
+    xs: &'a Tensor,
+    outputs: &'a Tensor,
+    last: &'a Tensor,
+}
+
+fn backward_with<R: Real>(
+    layer: &Layer,
+    weights: &CellWeights,
+    feeding: Option<(&Feeding, &feeding::Ready<R>)>,
+    BackwardInputs { saved, xs, outputs, last }: BackwardInputs<R>,
     wanted: Wanted,
 ) -> Result<Gradients> {
     let sizes = layer.sizes;
@@ -273,10 +371,20 @@ pub(super) fn backward<R: Real>(
     let mut second = Buffer::new(plan.total() * beside);
     let widths = Widths::of(layer);
     let kept_gates = saved.gates.len() / plan.total();
+    let mut feeding_deltas = feeding.map(|(_, ready)| feeding::Deltas::new(plan, ready.sizes));
+    let output = outputs.dim(2)?;
     let mut walk_back = |outputs: &[R], last: &[R]| {
+        let feedings = match (&mut feeding_deltas, feeding, &saved.feeding) {
+            (Some(deltas), Some((_, ready)), Some(saved)) => {
+                deltas.backward(plan, ready, saved).into_iter().map(Some).collect()
+            }
+            _ => Vec::new(),
+        };
+        let feedings = feedings.into_iter().chain(std::iter::repeat_with(|| None));
         let pieces = plan.split(&mut deltas, sizes.gates).into_iter().zip(plan.split(&mut second, beside));
+        let pieces = pieces.zip(feedings);
         let walks =
-            histories(layer, saved).into_iter().zip(pieces).map(|((walk, h, c), (deltas, second))| {
+            histories(layer, saved).into_iter().zip(pieces).map(|((walk, h, c), ((deltas, second), feeding))| {
                 let pass = BackwardWalk {
                     walk,
                     gates: &saved.gates[walk.within(kept_gates)],
@@ -284,10 +392,11 @@ pub(super) fn backward<R: Real>(
                     c,
                     extra: &saved.extra[walk.within(widths.extra)],
                     deltas,
-                    outputs: Rows::in_order(outputs, sizes.output, &plan.sources),
+                    outputs: Rows::in_order(outputs, output, &plan.sources),
                     last: Rows::new(last, sizes.state),
                     sources: &plan.sources,
                     flow: layer.flow.is_some().then_some(sizes.time),
+                    feeding,
                 };
                 (pass, second)
             });
@@ -299,17 +408,23 @@ pub(super) fn backward<R: Real>(
             })
         })
     };
-    let carried = with_numbers(outputs, |outputs| with_numbers(last, |last| walk_back(outputs, last)))??;
+    let mut carried = with_numbers(outputs, |outputs| with_numbers(last, |last| walk_back(outputs, last)))??;
 
     layer.record_flow(carried.iter().filter_map(|walk| walk.squares.as_deref()));
     let xs_gradient = match wanted.xs {
         true => Some(input_gradient(layer, plan, &deltas, &pack(&weights.w_ih, sizes.input)?)?),
         false => None,
     };
-    let weights = match wanted.weights {
+    let mut weights = match wanted.weights {
         true => weight_gradients(layer, saved, xs, &deltas, &second, &carried)?,
         false => Vec::new(),
     };
+    if let (true, Some((feeding, _)), Some(saved), Some(of_feeding)) =
+        (wanted.weights, feeding, &saved.feeding, &feeding_deltas)
+    {
+        let memories = carried.iter_mut().filter_map(|walk| walk.memory.take()).collect();
+        weights.extend(feeding::gradients(layer, feeding, plan, saved, (&deltas, of_feeding), memories)?);
+    }
     let state = match wanted.state {
         true => Some(state_gradient(layer, plan, &carried)?),
         false => None,
@@ -409,11 +524,7 @@ fn state_gradient<R: Real>(layer: &Layer, plan: &Plan, carried: &[Carried<R>]) -
     tensor(dstate, (batch, state))
 }
 
-/// `∂L/∂h_t`, so far from the step after, plus what comes from the outputs of step `s`.
-fn add_outputs<R: Real>(dh: &mut [R], pass: &BackwardWalk<R>, s: usize) {
-    R::dispatch(AddRows { sum: dh, rows: pass.outputs.slice(pass.walk.positions(s)) });
-}
-
+/// `sum += rows`, row by row.
 struct AddRows<'a, R> {
     sum: &'a mut [R],
     rows: Rows<'a, R>,

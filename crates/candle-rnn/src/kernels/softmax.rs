@@ -5,7 +5,7 @@ use candle_core::WithDType;
 use crate::kernels::{Kernel, Lanes, Real, Vector};
 
 /// `log Σ_k exp x_k`
-pub(super) struct LogSumExp<'a, R>(pub &'a [R]);
+pub(crate) struct LogSumExp<'a, R>(pub &'a [R]);
 
 impl<R: Real> Kernel<R> for LogSumExp<'_, R> {
     type Output = f64;
@@ -24,7 +24,7 @@ impl<R: Real> Kernel<R> for LogSumExp<'_, R> {
 }
 
 /// Logits become `exp(x_k) / Σ_k exp x_k`; gives `log Σ_k exp x_k`.
-pub(super) struct Softmax<'a, R>(pub &'a mut [R]);
+pub(crate) struct Softmax<'a, R>(pub &'a mut [R]);
 
 impl<R: Real> Kernel<R> for Softmax<'_, R> {
     type Output = f64;
