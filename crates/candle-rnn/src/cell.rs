@@ -182,11 +182,6 @@ impl CellWeights {
         })
     }
 
-    /// The same values without their history.
-    pub(crate) fn detach(&self) -> Self {
-        self.try_map(|w| Ok(w.detach())).expect("detaching cannot fail")
-    }
-
     /// One time step in plain tensor operations: `x [batch, input]` and
     /// `state [batch, state_size]` to the new state.
     pub fn step(&self, cell: Cell, x: &Tensor, state: &Tensor) -> Result<Tensor> {

@@ -33,6 +33,18 @@ pub fn dropout(xs: &Tensor, p: f64, mode: &mut Mode) -> Result<Tensor> {
     xs.mul(&Tensor::from_vec(mask, xs.shape(), xs.device())?.to_dtype(xs.dtype())?)
 }
 
+/// Dropout of `xs [batch, time, features]` whose mask is the same at all time steps of a row (Gal and
+/// Ghahramani 2016, *A theoretically grounded application of dropout in recurrent neural networks*).
+///
+/// # Errors
+/// When `p` is outside `0..1` or `xs` has not three dimensions.
+pub fn dropout_over_time(xs: &Tensor, p: f64, mode: &mut Mode) -> Result<Tensor> {
+    let (batch, _, features) = xs.dims3()?;
+    let ones = Tensor::ones((batch, 1, features), xs.dtype(), xs.device())?;
+    let mask = dropout(&ones, p, mode)?;
+    if mask.id() == ones.id() { Ok(xs.clone()) } else { xs.broadcast_mul(&mask) }
+}
+
 /// The mask, which is not kept: the backward pass draws it again.
 struct Dropout {
     p: f64,
@@ -119,6 +131,18 @@ mod tests {
             assert_eq!(ys.flatten_all()?.to_vec1::<f32>()?, expected);
             assert_eq!(generator, words);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn over_time_the_mask_of_a_row_is_the_same_at_every_step() -> Result<()> {
+        let xs = Tensor::ones((3, 4, 50), DType::F32, &Device::Cpu)?;
+        assert_eq!(dropout_over_time(&xs, 0.5, &mut Mode::Eval)?.id(), xs.id());
+        let ys = dropout_over_time(&xs, 0.5, &mut Mode::Train(&mut Generator::new(1)))?.to_vec3::<f32>()?;
+        for row in &ys {
+            assert!(row.iter().all(|step| *step == row[0]) && row[0].contains(&0.) && row[0].contains(&2.));
+        }
+        assert!(ys[0][0] != ys[1][0]);
         Ok(())
     }
 

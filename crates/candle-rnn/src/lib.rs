@@ -30,6 +30,7 @@
 //! | [`cell`] | the neurons, one step each: Elman of any order, GRU, LSTM |
 //! | [`rnn`] | [`Rnn`]: layers × directions of one cell over a padded batch |
 //! | [`state`] | what is carried from step to step and from window to window |
+//! | [`attention`] | additive and multiplicative attention over a memory; a recurrent layer that attends |
 //! | [`lengths`] | how many steps of each row are real |
 //! | [`stepper`], [`prepared`] | one sequence, one step after another, with weights made ready for it |
 //! | [`sequence`] | a whole layer over all time steps as one node of the autograd graph |
@@ -63,13 +64,13 @@ pub mod stepper;
 pub use attention::{Attention, AttentionRnn, AttentionRnnConfig, AttentionScore, Memory};
 pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
-pub use dropout::dropout;
+pub use dropout::{dropout, dropout_over_time};
 pub use embedding::Embedding;
 pub use kernels::{MatmulPrecision, bf16_instructions, instruction_set};
 pub use layer_norm::LayerNorm;
 pub use lengths::Lengths;
 pub use linear::Linear;
-pub use loss::{CrossEntropy, LossSum};
+pub use loss::{CrossEntropy, LossSum, log_softmax_rows};
 pub use parameters::Parameters;
 pub use prepared::{Precision, PreparedLinear};
 pub use random::{Generator, Mode};

@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmUninitOptions, QuantParams};
 use rten_tensor::NdTensorView;
 
-use crate::kernels::{Packed, Rows, Team, with_numbers, with_team};
+use crate::kernels::{Packed, Rows, Team, affine, with_numbers, with_team};
 use crate::{Linear, MatmulPrecision};
 
 /// In what the weights of a network made ready for single rows are held.
@@ -156,6 +156,27 @@ impl PreparedLinear {
             None => vec![0.; linear.output_size()?],
         };
         Ok(Self { matrix, bias, multiplications: linear.weight().elem_count() })
+    }
+
+    /// Writes `W x + b` for each row of `xs [rows, input]` to `out [rows, output]`. The bits of a row do
+    /// not depend on how many rows there are.
+    ///
+    /// # Panics
+    /// When a length is not that of the layer.
+    pub fn forward_rows(&mut self, xs: &[f32], out: &mut [f32]) {
+        match &mut self.matrix.0 {
+            Weights::F32(packed) => {
+                let width = self.multiplications / self.bias.len();
+                affine(out, Rows::new(xs, width), packed, Some(&self.bias));
+            }
+            Weights::Int8(int8) => {
+                let width = int8.input.len();
+                for (x, out) in xs.chunks_exact(width).zip(out.chunks_exact_mut(self.bias.len())) {
+                    out.copy_from_slice(&self.bias);
+                    with_team(1, self.multiplications, |team| int8.add_product(team, x, out));
+                }
+            }
+        }
     }
 
     /// Writes `W x + b` to `out`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
 use crate::sequence::{self, Sequence};
-use crate::{Lengths, MatmulPrecision, Mode, State, dropout};
+use crate::{Lengths, MatmulPrecision, Mode, State, dropout, dropout_over_time};
 
 /// The shape of an [`Rnn`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct RnnConfig {
     pub bidirectional: bool,
     /// Probability with which an output of a layer, except of the last, is dropped in training.
     pub dropout: f64,
+    /// Whether dropout's mask is the same at all steps of a row.
+    pub dropout_over_time: bool,
     /// How the steps' contributions to the gradient of the shared weights are put together.
     pub reduction: Reduction,
     /// How exactly the factors of matrix products are held, on the CPU.
@@ -40,6 +42,7 @@ impl RnnConfig {
             layers: 1,
             bidirectional: false,
             dropout: 0.,
+            dropout_over_time: false,
             reduction: Reduction::Sum,
             matmul: MatmulPrecision::Full,
         }
@@ -200,7 +203,8 @@ impl Rnn {
         let mut states = Vec::with_capacity(self.weights.len());
         for (layer, weights) in self.weights.chunks(directions).enumerate() {
             if layer > 0 {
-                ys = dropout(&ys, self.config.dropout, mode)?;
+                let drop = if self.config.dropout_over_time { dropout_over_time } else { dropout };
+                ys = drop(&ys, self.config.dropout, mode)?;
             }
             let mut outputs = Vec::with_capacity(directions);
             for (direction, weights) in weights.iter().enumerate() {

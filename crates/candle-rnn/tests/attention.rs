@@ -3,6 +3,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_rnn::attention::{AttentionStepper, Feed, PreparedAttentionRnn};
 use candle_rnn::{
     Activation, AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, Generator, Lengths, MatmulPrecision,
     Parameters,
@@ -65,7 +66,8 @@ impl Case {
         let state = Var::from_tensor(&draw(&[batch, cell.state_size(hidden)])?)?;
         let memory = Var::from_tensor(&draw(&[batch, places, 3])?)?;
         let upstream = draw(&[batch, time, 7])?;
-        let lengths = |most: usize| Lengths::new((0..batch).map(|row| 1 + (row * 3 + most) % most).collect(), most);
+        let lengths =
+            |most: usize| Lengths::new((0..batch).map(|row| 1 + (row * 3 + most) % most).collect(), most);
         let (lengths, places) = (lengths(time)?, lengths(places)?);
         let what = format!("{cell:?}, {score:?}, input feeding {input_feeding}, {dtype:?}");
         Ok(Self { what, parameters, layer, xs, state, memory, lengths, places, upstream })
@@ -138,7 +140,8 @@ fn gradients_agree_with_finite_differences() -> Result<()> {
             let case = Case::new(Cell::Gru, score, input_feeding, DType::F64)?;
             let gradients = case.loss(false)?.backward()?;
             for (name, variable) in case.variables() {
-                let analytic = gradient(&gradients, &name, &variable, &case.what).flatten_all()?.to_vec1::<f64>()?;
+                let analytic =
+                    gradient(&gradients, &name, &variable, &case.what).flatten_all()?.to_vec1::<f64>()?;
                 let values = variable.flatten_all()?.to_vec1::<f64>()?;
                 for (i, analytic) in analytic.into_iter().enumerate() {
                     let at = |step: f64| -> Result<f64> {
@@ -173,7 +176,8 @@ fn several_threads_give_what_one_gives() -> Result<()> {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
                 pool.install(|| {
                     let gradients = case.loss(false)?.backward()?;
-                    let of = |(name, variable): &(String, Var)| gradient(&gradients, name, variable, &case.what);
+                    let of =
+                        |(name, variable): &(String, Var)| gradient(&gradients, name, variable, &case.what);
                     Ok([case.run(false)?].into_iter().chain(case.variables().iter().map(of)).collect())
                 })
             };
@@ -206,6 +210,47 @@ fn what_stands_on_padding_changes_nothing() -> Result<()> {
             case.memory.set(&Tensor::new(memory, &Device::Cpu)?)?;
             case.xs.set(&Tensor::new(xs, &Device::Cpu)?)?;
             assert_eq!(largest_difference(&case.run(false)?, &clean)?, 0., "{}", case.what);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn step_by_step_gives_what_the_whole_sequence_gives() -> Result<()> {
+    for input_feeding in [false, true] {
+        for cell in CELLS {
+            for score in SCORES {
+                let case = Case::new(cell, score, input_feeding, DType::F32)?;
+                let memory = case.layer.memory(&case.memory, &case.places)?;
+                let truth = case.layer.forward(&case.xs, None, &case.state, &memory)?;
+                let prepared = PreparedAttentionRnn::new(&case.layer)?;
+                let mut stepper = AttentionStepper::new(&prepared, &case.state, &memory)?;
+                // Rows are turned round after every step.
+                let backwards: Vec<usize> = (0..stepper.rows()).rev().collect();
+                let mut feed = Feed::first(&case.layer, &case.state)?;
+                for t in 0..truth.dim(1)? {
+                    let of_step = |xs: &Tensor| -> Result<Tensor> {
+                        let xs = xs.narrow(1, t, 1)?.squeeze(1)?.contiguous()?;
+                        match t % 2 {
+                            0 => Ok(xs),
+                            _ => xs.index_select(&Tensor::new(&[3u32, 2, 1, 0], &Device::Cpu)?, 0),
+                        }
+                    };
+                    let x = of_step(&case.xs)?;
+                    let ours = stepper.step(&x.flatten_all()?.to_vec1::<f32>()?);
+                    let ours = Tensor::from_slice(ours, (4, 7), &Device::Cpu)?;
+                    let difference = largest_difference(&ours, &of_step(&truth)?)?;
+                    assert!(difference < 1e-5, "{}, step {t}: {difference}", case.what);
+                    let memory = if t % 2 == 0 { memory.clone() } else { memory.rows(&backwards)? };
+                    let attended;
+                    (feed, attended) = case.layer.step(&x, &feed, &memory)?;
+                    let ours = Tensor::from_slice(stepper.attended(), (4, 6), &Device::Cpu)?;
+                    assert!(largest_difference(&ours, &attended)? < 1e-5, "{}, step {t}", case.what);
+                    assert!(largest_difference(&feed.vector, &of_step(&truth)?)? < 1e-5);
+                    stepper.select(&backwards);
+                    feed = feed.rows(&Tensor::new(&[3u32, 2, 1, 0], &Device::Cpu)?)?;
+                }
+            }
         }
     }
     Ok(())

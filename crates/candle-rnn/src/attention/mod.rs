@@ -29,8 +29,8 @@ pub(crate) mod row;
 pub mod stepper;
 mod whole;
 
-pub use rnn::{AttentionRnn, AttentionRnnConfig};
-
+pub use rnn::{AttentionRnn, AttentionRnnConfig, Feed};
+pub use stepper::{AttentionStepper, PreparedAttentionRnn};
 
 /// How a query and a key are compared (see the [module](self)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,7 +168,8 @@ impl Attention {
         // `where` rather than a sum: padding may be infinite.
         let valid = lengths.mask(candle_core::DType::U8, keys.device())?.unsqueeze(1)?;
         let valid = valid.broadcast_as(scores.shape())?;
-        let never = Tensor::full(f32::NEG_INFINITY, scores.shape(), scores.device())?.to_dtype(scores.dtype())?;
+        let never =
+            Tensor::full(f32::NEG_INFINITY, scores.shape(), scores.device())?.to_dtype(scores.dtype())?;
         let scores = valid.where_cond(&scores, &never)?;
         let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
         let padded = lengths.mask(candle_core::DType::U8, values.device())?.unsqueeze(2)?;
@@ -186,6 +187,25 @@ impl Memory {
     /// `f` of values and keys.
     pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         Ok(Self { values: f(&self.values)?, keys: f(&self.keys)?, lengths: self.lengths.clone() })
+    }
+
+    /// The memories named by `index` (u32), for beams.
+    ///
+    /// # Errors
+    /// When there is no such row.
+    pub fn rows(&self, index: &[usize]) -> Result<Self> {
+        let Some(lengths) = index.iter().map(|&row| self.lengths.as_slice().get(row).copied()).collect()
+        else {
+            bail!(
+                "a row of {index:?} is not below {}, the rows of the memory",
+                self.lengths.as_slice().len()
+            );
+        };
+        let lengths = Lengths::new(lengths, self.lengths.time())?;
+        let rows: Vec<u32> = index.iter().map(|&row| row as u32).collect();
+        let index = Tensor::new(rows, self.values.device())?;
+        let select = |tensor: &Tensor| tensor.contiguous()?.index_select(&index, 0);
+        Ok(Self { values: select(&self.values)?, keys: select(&self.keys)?, lengths })
     }
 
     /// The memories themselves, `[batch, places, memory]`.

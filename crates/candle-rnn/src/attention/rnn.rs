@@ -21,7 +21,7 @@ use super::{Attention, AttentionScore, Memory};
 use crate::bptt::Reduction;
 use crate::cell::{Cell, CellWeights};
 use crate::init::pytorch_uniform;
-use crate::sequence::feeding::{Feeding, PlainStep};
+use crate::sequence::feeding::{Feeding, attentional_vector, fed_weights};
 use crate::sequence::{self, Sequence};
 use crate::{Lengths, Linear, MatmulPrecision};
 
@@ -64,6 +64,26 @@ pub struct Feed {
     pub state: Tensor,
     /// The attentional vector, `[batch, output]`.
     pub vector: Tensor,
+}
+
+impl Feed {
+    /// Before the first step: the cell's state `[batch, state_size]`, and nothing to be fed.
+    ///
+    /// # Errors
+    /// When the state has not two dimensions.
+    pub fn first(layer: &AttentionRnn, state: &Tensor) -> Result<Self> {
+        let (batch, _) = state.dims2()?;
+        let vector = Tensor::zeros((batch, layer.config.output_size), state.dtype(), state.device())?;
+        Ok(Self { state: state.clone(), vector })
+    }
+
+    /// The rows named by `index` (u32), for beams.
+    ///
+    /// # Errors
+    /// When there is no such row.
+    pub fn rows(&self, index: &Tensor) -> Result<Self> {
+        Ok(Self { state: self.state.index_select(index, 0)?, vector: self.vector.index_select(index, 0)? })
+    }
 }
 
 impl AttentionRnn {
@@ -154,7 +174,10 @@ impl AttentionRnn {
         let AttentionRnnConfig { cell, input_size, hidden_size, memory_size, .. } = self.config;
         let (batch, time, input) = xs.dims3()?;
         if input != input_size || batch == 0 || time == 0 {
-            bail!("input of shape {:?}, expected [batch, time, {input_size}] with a row and a step", xs.dims());
+            bail!(
+                "input of shape {:?}, expected [batch, time, {input_size}] with a row and a step",
+                xs.dims()
+            );
         }
         if state.dims() != [batch, cell.state_size(hidden_size)] {
             bail!("initial state of shape {:?} for a batch of {batch} rows", state.dims());
@@ -190,6 +213,41 @@ impl AttentionRnn {
             }
             None => Ok(vectors),
         }
+    }
+
+    /// One time step in plain tensor operations, on any device: `x [batch, input]` to what the next
+    /// step needs, of which the vector is the output, and what was attended to, `[batch, places]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn step(&self, x: &Tensor, feed: &Feed, memory: &Memory) -> Result<(Feed, Tensor)> {
+        let cell = self.config.cell;
+        let state = match &self.feed {
+            None => self.weights.step(cell, x, &feed.state)?,
+            Some(weight) => {
+                let x = Tensor::cat(&[x, &feed.vector], 1)?;
+                fed_weights(&self.weights, weight)?.step(cell, &x, &feed.state)?
+            }
+        };
+        let h = state.narrow(1, 0, cell.output_size(self.config.hidden_size))?.contiguous()?;
+        let (vector, attended) = attentional_vector(&self.attention, &self.combine, &h, memory)?;
+        Ok((Feed { state, vector }, attended))
+    }
+
+    pub(super) fn cell_weights(&self) -> &CellWeights {
+        &self.weights
+    }
+
+    pub(super) fn feed_weight(&self) -> Option<&Tensor> {
+        self.feed.as_ref()
+    }
+
+    pub(super) fn attention(&self) -> &Attention {
+        &self.attention
+    }
+
+    pub(super) fn combine(&self) -> &Linear {
+        &self.combine
     }
 
     fn feeding(&self, memory: &Memory) -> Option<Feeding> {

@@ -96,7 +96,8 @@ impl<R: Real> Kernel<R> for AttendBack<'_, R> {
 
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, l: L) {
-        let Self { comparison, places, query, weights, context, scores, d_query, d_keys, d_values, d_v } = self;
+        let Self { comparison, places, query, weights, context, scores, d_query, d_keys, d_values, d_v } =
+            self;
         let (key, value) = (query.len(), context.len());
         let values = places.values.chunks_exact(value).zip(d_values.chunks_exact_mut(value));
         let mut mean = R::zero();

@@ -161,7 +161,9 @@ impl Whole {
             })
         };
         with_numbers(queries, |queries| {
-            with_numbers(&weights, |weights| with_numbers(contexts, |contexts| pass(queries, weights, contexts)))
+            with_numbers(&weights, |weights| {
+                with_numbers(contexts, |contexts| pass(queries, weights, contexts))
+            })
         })????;
         let Gradients { queries: d_queries, values, keys, v } = gradients;
         let tensor = |numbers, like: &Tensor| Tensor::from_vec(numbers, like.shape(), &Device::Cpu);

@@ -11,6 +11,7 @@ mod lanes;
 mod packed;
 mod product;
 pub(crate) mod softmax;
+mod tanh;
 mod team;
 
 pub use buffer::Buffer;
@@ -18,7 +19,8 @@ pub use factor::MatmulPrecision;
 pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
 pub use lanes::{bf16_instructions, instruction_set};
 pub use packed::{Packed, Rows};
-pub use product::{add_rows, add_transposed_product, affine, product, transposed_product};
+pub use product::{add_rows, add_transposed_product, affine, product, product_in_tiles, transposed_product};
+pub(crate) use tanh::Tanh;
 pub(crate) use team::{Team, with_team};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.

@@ -40,6 +40,21 @@ pub fn product<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
     }
 }
 
+/// `out += a b` as [`product`], whose sums for a single row have another order than those for many: here
+/// the bits of a row do not depend on how many rows there are.
+pub fn product_in_tiles<R: Real>(out: &mut [R], a: Rows<R>, b: &Packed<R>) {
+    fn tiles<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
+        check_shapes(out, a, b);
+        if b.depth > 0 {
+            F::of_rows(a, |a| F::dispatch(RowsTimesPanels { out, a, b }));
+        }
+    }
+    match b {
+        Packed::Full(b) => tiles(out, a, b),
+        Packed::Bf16(b) => tiles(out, a, b),
+    }
+}
+
 fn product_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>) {
     check_shapes(out, a, b);
     F::of_rows(a, |a| match a.count() {

@@ -12,9 +12,9 @@
 
 use candle_core::{Result, Tensor};
 
+use crate::Linear;
 use crate::attention::{Attention, Memory};
 use crate::cell::{Cell, CellWeights};
-use crate::Linear;
 
 /// What a layer with input feeding has beside its cell.
 #[derive(Clone)]
@@ -36,12 +36,18 @@ impl Feeding {
         let Self { feed, combine, attention, memory } = self;
         let combine = [combine.weight()].into_iter().chain(combine.bias());
         let memory = [memory.values(), memory.keys()];
-        [feed].into_iter().chain(combine).chain(memory).chain(attention.additive().into_iter().flatten()).collect()
+        [feed]
+            .into_iter()
+            .chain(combine)
+            .chain(memory)
+            .chain(attention.additive().into_iter().flatten())
+            .collect()
     }
 
     /// `f` of each.
     pub(super) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        let combine = Linear::from_weight(f(self.combine.weight())?, self.combine.bias().map(&f).transpose()?);
+        let combine =
+            Linear::from_weight(f(self.combine.weight())?, self.combine.bias().map(&f).transpose()?);
         Ok(Self {
             feed: f(&self.feed)?,
             combine: combine.with_matmul(self.combine.matmul()),
@@ -54,14 +60,24 @@ impl Feeding {
     pub(super) fn size(&self) -> Result<usize> {
         self.combine.output_size()
     }
+}
 
-    /// The attentional vectors `[batch, attentional]` after states `h [batch, output]`, and what was
-    /// attended to, `[batch, places]`, in plain tensor operations.
-    pub(crate) fn attend(&self, h: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (context, weights) = self.attention.reference(&h.unsqueeze(1)?, &self.memory)?;
-        let joined = Tensor::cat(&[h, &context.squeeze(1)?], 1)?;
-        Ok((self.combine.forward(&joined)?.tanh()?, weights.squeeze(1)?))
-    }
+/// The weights of a cell whose input is x and, behind it, what is fed.
+pub(crate) fn fed_weights(weights: &CellWeights, feed: &Tensor) -> Result<CellWeights> {
+    Ok(CellWeights { w_ih: Tensor::cat(&[&weights.w_ih, feed], 1)?, ..weights.clone() })
+}
+
+/// `tanh(W_c [h; c] + b_c)` `[batch, attentional]` for `h [batch, output]`, and what was attended to,
+/// `[batch, places]`, in plain tensor operations.
+pub(crate) fn attentional_vector(
+    attention: &Attention,
+    combine: &Linear,
+    h: &Tensor,
+    memory: &Memory,
+) -> Result<(Tensor, Tensor)> {
+    let (context, weights) = attention.reference(&h.unsqueeze(1)?, memory)?;
+    let joined = Tensor::cat(&[h, &context.squeeze(1)?], 1)?;
+    Ok((combine.forward(&joined)?.tanh()?, weights.squeeze(1)?))
 }
 
 /// One step of a layer in plain tensor operations, with or without input feeding. Its state is the
@@ -103,11 +119,11 @@ impl PlainStep<'_> {
         let Some(feeding) = self.feeding else { return self.weights.step(self.cell, x, state) };
         let (from, size) = self.output()?;
         let fed = state.narrow(1, from, size)?;
-        // One cell whose input is both.
-        let weights =
-            CellWeights { w_ih: Tensor::cat(&[&self.weights.w_ih, &feeding.feed], 1)?, ..self.weights.clone() };
-        let state = weights.step(self.cell, &Tensor::cat(&[x, &fed], 1)?, &self.cell_state(state)?.contiguous()?)?;
+        let weights = fed_weights(self.weights, &feeding.feed)?;
+        let x = Tensor::cat(&[x, &fed], 1)?;
+        let state = weights.step(self.cell, &x, &self.cell_state(state)?.contiguous()?)?;
         let h = state.narrow(1, 0, self.cell.output_size(self.hidden()?))?.contiguous()?;
-        Tensor::cat(&[&state, &feeding.attend(&h)?.0], 1)
+        let (vector, _) = attentional_vector(&feeding.attention, &feeding.combine, &h, &feeding.memory)?;
+        Tensor::cat(&[&state, &vector], 1)
     }
 }

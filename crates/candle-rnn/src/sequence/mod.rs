@@ -39,8 +39,8 @@ use candle_core::{
 use crate::bptt::{GradientFlow, Reduction};
 use crate::cell::{Cell, CellWeights};
 use crate::kernels::{self, numbers};
-use feeding::{Feeding, PlainStep};
 use crate::{Lengths, MatmulPrecision};
+use feeding::{Feeding, PlainStep};
 
 pub(crate) mod cpu;
 pub(crate) mod feeding;

@@ -7,7 +7,7 @@ use super::history::History;
 use super::plan::{Plan, Walk};
 use super::{AddRows, Layer, tensor};
 use crate::attention::row::{Attend, AttendBack, Comparison, Places};
-use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Team, Vector};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Tanh, Team, Vector};
 use crate::kernels::{add_rows, transposed_product, with_numbers};
 use crate::sequence::feeding::Feeding;
 
@@ -197,19 +197,6 @@ impl<R: Real> Forward<'_, R> {
     }
 }
 
-struct Tanh<'a, R>(&'a mut [R]);
-
-impl<R: Real> Kernel<R> for Tanh<'_, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<Real = R>>(self, l: L) {
-        for j in l.pieces(self.0.len()) {
-            l.store(l.load(&self.0[j.clone()]).tanh(), &mut self.0[j]);
-        }
-    }
-}
-
 /// `δ = d ⊙ (1 − a²)`
 struct TanhBack<'a, R> {
     a: &'a [R],
@@ -392,8 +379,10 @@ pub(super) fn gradients<R: Real>(
     let combine_deltas = Rows::new(&deltas.combine, sizes.fed);
     let combine = transposed_product(combine_deltas, &pack(Rows::new(&saved.joined, sizes.joined())));
 
-    let (mut keys, mut values) =
-        (vec![R::zero(); batch * sizes.places * sizes.key], vec![R::zero(); batch * sizes.places * sizes.value]);
+    let (mut keys, mut values) = (
+        vec![R::zero(); batch * sizes.places * sizes.key],
+        vec![R::zero(); batch * sizes.places * sizes.value],
+    );
     let mut v = vec![R::zero(); sizes.query];
     for (walk, gradient) in plan.walks.iter().zip(walks) {
         for (all, part, width) in

@@ -383,8 +383,8 @@ fn backward_with<R: Real>(
         let feedings = feedings.into_iter().chain(std::iter::repeat_with(|| None));
         let pieces = plan.split(&mut deltas, sizes.gates).into_iter().zip(plan.split(&mut second, beside));
         let pieces = pieces.zip(feedings);
-        let walks =
-            histories(layer, saved).into_iter().zip(pieces).map(|((walk, h, c), ((deltas, second), feeding))| {
+        let walks = histories(layer, saved).into_iter().zip(pieces).map(
+            |((walk, h, c), ((deltas, second), feeding))| {
                 let pass = BackwardWalk {
                     walk,
                     gates: &saved.gates[walk.within(kept_gates)],
@@ -399,7 +399,8 @@ fn backward_with<R: Real>(
                     feeding,
                 };
                 (pass, second)
-            });
+            },
+        );
         on_each(walks.collect(), |(pass, second)| {
             with_team(sizes.batch, plan.multiplications, |team| match layer.cell {
                 Cell::Elman { activation, .. } => elman::backward(pass, team, activation, &w_hh),
