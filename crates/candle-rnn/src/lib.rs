@@ -72,7 +72,7 @@ pub use lengths::Lengths;
 pub use linear::Linear;
 pub use loss::{CrossEntropy, LossSum, log_softmax_rows};
 pub use parameters::Parameters;
-pub use prepared::{Precision, PreparedLinear};
+pub use prepared::{PackedLinear, Precision, PreparedLinear};
 pub use random::{Generator, Mode};
 pub use rnn::{Rnn, RnnConfig};
 pub use state::State;

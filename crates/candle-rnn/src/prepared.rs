@@ -158,27 +158,6 @@ impl PreparedLinear {
         Ok(Self { matrix, bias, multiplications: linear.weight().elem_count() })
     }
 
-    /// Writes `W x + b` for each row of `xs [rows, input]` to `out [rows, output]`. The bits of a row do
-    /// not depend on how many rows there are.
-    ///
-    /// # Panics
-    /// When a length is not that of the layer.
-    pub fn forward_rows(&mut self, xs: &[f32], out: &mut [f32]) {
-        match &mut self.matrix.0 {
-            Weights::F32(packed) => {
-                let width = self.multiplications / self.bias.len();
-                affine(out, Rows::new(xs, width), packed, Some(&self.bias));
-            }
-            Weights::Int8(int8) => {
-                let width = int8.input.len();
-                for (x, out) in xs.chunks_exact(width).zip(out.chunks_exact_mut(self.bias.len())) {
-                    out.copy_from_slice(&self.bias);
-                    with_team(1, self.multiplications, |team| int8.add_product(team, x, out));
-                }
-            }
-        }
-    }
-
     /// Writes `W x + b` to `out`.
     ///
     /// # Panics
@@ -187,6 +166,38 @@ impl PreparedLinear {
         out.copy_from_slice(&self.bias);
         let matrix = &mut self.matrix;
         with_team(1, self.multiplications, |team| matrix.add_product(team, x, out));
+    }
+}
+
+/// `y = W x + b` for many `x` at a time: a [`Linear`] whose weight has been packed once.
+pub struct PackedLinear {
+    weight: Packed<f32>,
+    bias: Vec<f32>,
+    input: usize,
+}
+
+impl PackedLinear {
+    /// The layer as it is now; later changes of its variables are not seen.
+    ///
+    /// # Errors
+    /// When its weight cannot be read.
+    pub fn new(linear: &Linear) -> Result<Self> {
+        let input = linear.weight().dim(1)?;
+        let weight = vector(&linear.weight().flatten_all()?)?;
+        let bias = match linear.bias() {
+            Some(bias) => vector(bias)?,
+            None => vec![0.; linear.output_size()?],
+        };
+        Ok(Self { weight: Packed::columns(Rows::new(&weight, input), MatmulPrecision::Full), bias, input })
+    }
+
+    /// Writes `W x + b` for each row of `xs [rows, input]` to `out [rows, output]`. The bits of a row do
+    /// not depend on how many rows there are.
+    ///
+    /// # Panics
+    /// When a length is not that of the layer.
+    pub fn forward(&self, xs: &[f32], out: &mut [f32]) {
+        affine(out, Rows::new(xs, self.input), &self.weight, Some(&self.bias));
     }
 }
 
