@@ -62,7 +62,7 @@ impl AlignmentPage {
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
              <header><h1>{title}</h1>\n\
              <p>Point at a word, tap it, or go to it with the tab and arrow keys: the words it is aligned \
-             with are shaded, the darker the more attention.</p></header>\n<main>\n"
+             with are shaded, the stronger the more attention.</p></header>\n<main>\n"
         );
         for (number, sentence) in (1..).zip(&self.sentences) {
             weights::check(&sentence.attention, sentence.target.len(), sentence.source.len())
@@ -76,7 +76,7 @@ impl AlignmentPage {
 }
 
 fn write_sentence(html: &mut String, number: usize, sentence: &AlignedSentence) -> std::fmt::Result {
-    write!(html, "<section aria-label=\"Sentence {number}\" data-attention=\"")?;
+    write!(html, "<section data-attention=\"")?;
     write_thousandths(html, &sentence.attention)?;
     write!(html, "\">\n<h2>{number}")?;
     if let Some(score) = sentence.score {
@@ -184,7 +184,7 @@ mod tests {
         let error = html(vec![sentence(&["a"], &["b"]), wrong]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "sentence 2: 1 rows of values for 2 output tokens; give one row per output token"
+            "sentence 2: the number of rows is 1, that of output tokens 2; give one row per output token"
         );
         assert!(html(vec![sentence(&[], &[])]).is_ok());
     }

@@ -8,7 +8,8 @@
 pub(crate) fn shade(value: f32) -> String {
     let value = value.clamp(0.0, 1.0);
     let lightness = 0.985 - 0.665 * value;
-    let chroma = 0.40 * value * (1.0 - value) + 0.10 * value;
+    // as much colour as the screen has at each lightness; with more, blue would be cut off at 255
+    let chroma = 0.34 * value * (1.0 - value) + 0.08 * value;
     let [red, green, blue] = srgb(lightness, chroma, 255f32.to_radians());
     format!("#{red:02x}{green:02x}{blue:02x}")
 }

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// A matrix has more or fewer rows than there are output tokens.
-    #[error("{found} rows of values for {expected} output tokens; give one row per output token")]
+    #[error("the number of rows is {found}, that of output tokens {expected}; give one row per output token")]
     Rows {
         /// Rows of values.
         found: usize,
@@ -13,7 +13,9 @@ pub enum Error {
         expected: usize,
     },
     /// A row has more or fewer values than there are source tokens.
-    #[error("row {row} has {found} values for {expected} source tokens; give one value per source token")]
+    #[error(
+        "the number of values in row {row} is {found}, that of source tokens {expected}; give one value per source token"
+    )]
     Columns {
         /// Which row.
         row: usize,

@@ -36,7 +36,7 @@ mod tests {
         assert_eq!(error, Error::Columns { row: 2, found: 1, expected: 2 });
         assert_eq!(
             error.to_string(),
-            "row 2 has 1 values for 2 source tokens; give one value per source token"
+            "the number of values in row 2 is 1, that of source tokens 2; give one value per source token"
         );
     }
 
