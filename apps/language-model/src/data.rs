@@ -1,5 +1,7 @@
 //! From a text to two streams of symbols: one to learn from, one held out.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use app_kit::UsageError;
 use rnn_text::{Corpus, Tokenizer, Units};
@@ -15,6 +17,9 @@ pub struct DataConfig {
     /// CRC-32C of the text, by which a resumed run knows it again. Set when the run starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crc32c: Option<u32>,
+    /// A vocabulary that exists already, in place of one learnt from the text. Set by `--tokenizer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// The unit the text is cut into.
     pub units: Units,
     /// Size of the vocabulary, for the units `bpe` and `word`.
@@ -26,7 +31,14 @@ pub struct DataConfig {
 impl Default for DataConfig {
     /// Characters; the last tenth is held out.
     fn default() -> Self {
-        Self { source: None, crc32c: None, units: Units::Char, vocab_size: 8000, validation: 0.1 }
+        Self {
+            source: None,
+            crc32c: None,
+            tokenizer: None,
+            units: Units::Char,
+            vocab_size: 8000,
+            validation: 0.1,
+        }
     }
 }
 
@@ -75,8 +87,13 @@ impl Data {
     /// with too few symbols.
     pub fn new(corpus: &Corpus, config: &DataConfig) -> Result<Self> {
         let (train, held) = split(corpus, config)?;
-        let learn_from = if config.units == Units::Char { corpus } else { &train };
-        let tokenizer = Tokenizer::train_on(config.units, learn_from, config.vocab_size)?;
+        let tokenizer = match &config.tokenizer {
+            Some(path) => Tokenizer::load(path)?,
+            None => {
+                let learn_from = if config.units == Units::Char { corpus } else { &train };
+                Tokenizer::train_on(config.units, learn_from, config.vocab_size)?
+            }
+        };
         let train = tokenizer.encode_corpus(&train)?;
         let validation = Held::new(&held, &tokenizer).context("the validation part is too short")?;
         Ok(Self { tokenizer, train, validation })

@@ -35,10 +35,12 @@
 //! | [`model`] | [`LanguageModel`]: a trained network with its vocabulary |
 //! | [`data`] | text → training and validation symbols |
 //! | [`reader`] | [`Reader`]: one symbol after another |
+//! | [`continuations`] | [`Continuations`]: many texts side by side, for a search |
 //! | [`task`] | truncated backpropagation through time over a stream |
 //! | [`mod@train`] | settings, flags, the run |
 //! | [`generate`], [`score`], [`mod@evaluate`], [`mod@inspect`] | what one does with a trained model |
 
+pub mod continuations;
 pub mod data;
 pub mod evaluate;
 pub mod generate;
@@ -50,6 +52,7 @@ pub mod score;
 pub mod task;
 pub mod train;
 
+pub use continuations::Continuations;
 pub use data::{Data, DataConfig, Held};
 pub use evaluate::Score;
 pub use generate::{GenerateConfig, Generation};

@@ -85,6 +85,14 @@ impl LanguageModel {
         &self.tokenizer
     }
 
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// How well it predicts a text.
     ///
     /// # Errors

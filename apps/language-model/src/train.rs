@@ -117,6 +117,9 @@ pub struct TrainArgs {
     /// Size of the vocabulary of the units bpe and word [default: 8000]
     #[arg(long, value_name = "N", help_heading = "Text")]
     pub vocab_size: Option<usize>,
+    /// Use the vocabulary in this tokenizer.json, of another model that this one is to help
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["units", "vocab_size"], help_heading = "Text")]
+    pub tokenizer: Option<PathBuf>,
     /// Part of the text, at its end, to hold out for validation [default: 0.1]
     #[arg(long, value_name = "PART", help_heading = "Text")]
     pub validation: Option<f64>,
@@ -206,6 +209,9 @@ impl TrainArgs {
         set(&mut data.units, &self.units);
         set(&mut data.vocab_size, &self.vocab_size);
         set(&mut data.validation, &self.validation);
+        if let Some(path) = &self.tokenizer {
+            data.tokenizer = Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        }
         set(&mut network.cell, &self.cell);
         set(&mut network.embedding_size, &self.embedding_size);
         set(&mut network.hidden_size, &self.hidden_size);
@@ -318,7 +324,7 @@ pub fn run(
         "{} training and {} validation {}, {} symbols in the vocabulary, {} parameters",
         task.data().train.len(),
         task.data().validation.symbols.len(),
-        config.data.units.plural(),
+        task.data().tokenizer.units().plural(),
         task.data().tokenizer.vocab_size(),
         rnn_train::Task::parameters(&task).count(),
     );

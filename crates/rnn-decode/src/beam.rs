@@ -125,6 +125,9 @@ pub enum BeamError<E> {
         /// How many the model knows.
         vocab_size: usize,
     },
+    /// What sampling reports.
+    #[error(transparent)]
+    Sampling(crate::Error),
     /// The model's own.
     #[error("{0}")]
     Model(E),
@@ -253,7 +256,7 @@ impl BeamSearch {
 }
 
 impl Request {
-    fn validate(&self, end: u32) -> Result<(), &'static str> {
+    pub(crate) fn validate(&self, end: u32) -> Result<(), &'static str> {
         match self {
             _ if self.max_length == 0 => Err("a sequence of at most 0 symbols"),
             _ if self.prefix.len() > self.max_length => Err("the prefix is longer than the sequence may be"),

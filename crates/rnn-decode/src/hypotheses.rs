@@ -26,6 +26,22 @@ pub trait Hypotheses {
     }
 }
 
+impl<H: Hypotheses + ?Sized> Hypotheses for Box<H> {
+    type Error = H::Error;
+
+    fn read(&mut self, symbols: &[u32], log_probs: &mut Vec<f32>) -> Result<(), H::Error> {
+        (**self).read(symbols, log_probs)
+    }
+
+    fn select(&mut self, from: &[usize]) -> Result<(), H::Error> {
+        (**self).select(from)
+    }
+
+    fn attention(&self) -> Option<&[f32]> {
+        (**self).attention()
+    }
+}
+
 /// Several models of the same vocabulary; the probability of a symbol is the mean of theirs. The
 /// attention is the first model's.
 pub struct Ensemble<H> {

@@ -5,6 +5,7 @@
 //! | [`sampling`] | one symbol drawn from its scores |
 //! | [`hypotheses`] | what a search asks of a model; ensembles, shallow fusion |
 //! | [`beam`] | beam search over many sequences at once |
+//! | [`drawing`] | many sequences at once, drawn at random |
 //!
 //! ```
 //! use candle_rnn::Generator;
@@ -18,9 +19,11 @@
 //! ```
 
 pub mod beam;
+pub mod drawing;
 pub mod hypotheses;
 pub mod sampling;
 
 pub use beam::{BeamError, BeamSearch, Found, Request};
+pub use drawing::draw;
 pub use hypotheses::{Ensemble, Fusion, Hypotheses};
 pub use sampling::{Error, Sampler, Sampling};

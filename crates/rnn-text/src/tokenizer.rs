@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,13 @@ impl Tokenizer {
         })
     }
 
+    /// Whether the other has the same symbols with the same numbers.
+    pub fn same_as(&self, other: &Tokenizer) -> bool {
+        self.vocab_size() == other.vocab_size()
+            && self.units() == other.units()
+            && (0..self.vocab_size() as u32).all(|id| self.token(id) == other.token(id))
+    }
+
     /// The units this tokenizer cuts text into.
     pub fn units(&self) -> Units {
         match self.vocabulary {
@@ -221,6 +229,26 @@ impl Tokenizer {
                     }
                 }
                 Ok(ids)
+            }
+        }
+    }
+
+    /// Cuts one line into symbols, each with the bytes of the line that it stands for. Byte pairs within a
+    /// character all stand for the whole character.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode).
+    pub fn pieces(&self, line: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
+        match &self.vocabulary {
+            Vocabulary::Char { .. } => {
+                let starts = line.char_indices().map(|(at, symbol)| at..at + symbol.len_utf8());
+                Ok(self.encode(line)?.into_iter().zip(starts).collect())
+            }
+            Vocabulary::Byte => Ok(line.bytes().enumerate().map(|(at, byte)| (byte.into(), at..at + 1)).collect()),
+            Vocabulary::Bpe { library, .. } | Vocabulary::Word { library, .. } => {
+                let encoding = library.encode(line, false).map_err(library_error)?;
+                let places = encoding.get_offsets().iter().map(|&(start, end)| start..end);
+                Ok(encoding.get_ids().iter().copied().zip(places).collect())
             }
         }
     }
@@ -402,6 +430,22 @@ mod tests {
 
     fn trained(units: Units) -> Tokenizer {
         Tokenizer::train(units, TEXT, 280).unwrap()
+    }
+
+    #[test]
+    fn the_pieces_of_a_line_are_its_symbols_and_where_they_stand() {
+        let line = "the cat, नमस्कार <unk> greeting";
+        for units in Units::ALL {
+            let tokenizer = trained(units);
+            let Ok(pieces) = tokenizer.pieces(line) else { continue };
+            let (symbols, places): (Vec<u32>, Vec<Range<usize>>) = pieces.into_iter().unzip();
+            assert_eq!(symbols, tokenizer.encode(line).unwrap(), "{units}");
+            assert!(places.iter().all(|place| place.end <= line.len()));
+            if units == Units::Word {
+                let words: Vec<&str> = places.into_iter().map(|place| &line[place]).collect();
+                assert_eq!(words, ["the", "cat", ",", "नमस्कार", "<unk>", "greeting"]);
+            }
+        }
     }
 
     #[test]
