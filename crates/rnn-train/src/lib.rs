@@ -52,6 +52,7 @@
 //! |---|---|
 //! | [`task`] | [`Task`]: what a training needs to know of a model and its data |
 //! | [`trainer`] | [`train`], [`TrainConfig`], [`Report`] |
+//! | [`measure`] | what models are compared by: the loss, or a metric of quality |
 //! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
 //! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
@@ -64,6 +65,7 @@ pub mod clip;
 pub mod curves;
 pub mod files;
 pub mod gradients;
+pub mod measure;
 pub mod metrics_log;
 pub mod optimizer;
 pub mod progress;
@@ -74,8 +76,10 @@ pub mod tensorboard;
 pub mod trainer;
 
 pub use candle_rnn::LossSum;
+pub use checkpoint::Best;
 pub use clip::{clip, clip_value};
 pub use gradients::Gradients;
+pub use measure::Measure;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use progress::ProgressStyle;
 pub use run_folder::RunFolder;
