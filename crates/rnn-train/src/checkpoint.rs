@@ -168,6 +168,19 @@ pub fn load(path: &Path, device: &Device) -> Result<Checkpoint> {
     read(path, device).with_context(|| advice(path))
 }
 
+/// Reads nothing but the weights of a checkpoint.
+///
+/// # Errors
+/// As [`load`], without advice on how to resume.
+pub fn load_weights(path: &Path, device: &Device) -> Result<HashMap<String, Tensor>> {
+    StateFile::read(path)?.tensors(path, WEIGHTS, device)
+}
+
+/// Whether a folder is a checkpoint, perhaps a damaged one.
+pub(crate) fn is_checkpoint(path: &Path) -> bool {
+    [STATE, WEIGHTS].iter().any(|name| path.join(name).is_file())
+}
+
 /// What to do about a checkpoint that cannot be used.
 pub fn advice(path: &Path) -> String {
     format!(

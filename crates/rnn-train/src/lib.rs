@@ -56,10 +56,12 @@
 //! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
 //! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
+//! | [`mod@average`] | the mean of the weights of several checkpoints |
 //! | [`progress`] | a bar on a terminal, lines elsewhere |
 //! | [`metrics_log`], [`tensorboard`], [`curves`] | `metrics.jsonl`, TensorBoard events, `curves.svg` |
 //! | [`files`] | files and folders that are either whole or not there |
 
+pub mod average;
 pub mod checkpoint;
 pub mod clip;
 pub mod curves;
@@ -75,6 +77,7 @@ pub mod task;
 pub mod tensorboard;
 pub mod trainer;
 
+pub use average::average;
 pub use candle_rnn::LossSum;
 pub use checkpoint::Best;
 pub use clip::{clip, clip_value};
