@@ -315,6 +315,7 @@ pub fn run(
     let data = Data::new(&corpus, &config.data)?;
     let mut task =
         LanguageModelTask::new(&config.network, data, config.windows, config.training.seed, device)?;
+    config.training.monitored(&task).map_err(|error| UsageError::new(error.to_string()))?;
     let run = match args.resume {
         true => RunFolder::open(&args.out)?,
         false => RunFolder::create(&args.out, args.overwrite)?,
@@ -416,16 +417,18 @@ fn tell(report: &Report, args: &TrainArgs, out: &mut dyn Write) -> Result<()> {
             Outcome::EarlyStopped => "early-stopped",
             Outcome::Interrupted => "interrupted",
         };
-        let best = report.best.map(|(step, loss)| serde_json::json!({ "step": step, "loss": loss }));
+        let best = report.best.map(|best| serde_json::json!({ "step": best.step, "loss": best.value }));
         let value = serde_json::json!({
             "outcome": outcome, "steps": report.steps, "seconds": report.seconds,
             "best": best, "last": report.last,
         });
         writeln!(out, "{value}")?;
-    } else if let Some((step, loss)) = report.best {
+    } else if let Some(best) = report.best {
         writeln!(
             out,
-            "best validation loss {loss:.4} nats at step {step}, model in {}",
+            "best validation loss {:.4} nats at step {}, model in {}",
+            best.value,
+            best.step,
             args.out.join("best").display()
         )?;
     }

@@ -12,27 +12,29 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::{Device, Tensor};
 use candle_rnn::Generator;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::files;
+use crate::measure::Measure;
 use crate::schedule::ScheduleState;
 use crate::task::{Evaluation, Position};
 
-/// Version of the layout, written to `state.json`.
-const FORMAT: u32 = 1;
+/// Version of the layout, written to `state.json`. Format 1, which is still read, knew no best
+/// evaluation but that by the loss.
+const FORMAT: u32 = 2;
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const POSITION: &str = "position.safetensors";
 const STATE: &str = "state.json";
 
-/// The best evaluation so far.
+/// The best evaluation so far by one [`Measure`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The step it was made after.
     pub step: usize,
-    /// Its validation loss.
-    pub loss: f64,
+    /// What was measured.
+    pub value: f64,
 }
 
 /// The training loss since the last line of the log.
@@ -53,9 +55,13 @@ pub struct TrainerState {
     pub seconds: f64,
     /// Memory of the learning-rate schedule.
     pub schedule: ScheduleState,
-    /// The best evaluation so far.
-    pub best: Option<Best>,
-    /// Evaluations since then.
+    /// What the training goes by: [`TrainConfig::monitor`](crate::TrainConfig::monitor).
+    #[serde(default = "loss")]
+    pub monitor: String,
+    /// The best evaluation so far by each measure.
+    #[serde(alias = "best", deserialize_with = "bests_of_any_format")]
+    pub bests: BTreeMap<String, Best>,
+    /// Evaluations since the best one by `monitor`.
     pub evaluations_without_improvement: usize,
     /// The step of the latest evaluation.
     pub evaluated_at: Option<usize>,
@@ -63,6 +69,32 @@ pub struct TrainerState {
     pub last: Option<Evaluation>,
     /// The training loss since the last line of the log.
     pub running: Running,
+}
+
+fn loss() -> String {
+    Measure::Loss.name().to_owned()
+}
+
+fn bests_of_any_format<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Best>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Bests {
+        Format1(Option<Format1>),
+        Format2(BTreeMap<String, Best>),
+    }
+    #[derive(Deserialize)]
+    struct Format1 {
+        step: usize,
+        loss: f64,
+    }
+    Ok(match Bests::deserialize(deserializer)? {
+        Bests::Format1(best) => {
+            best.into_iter().map(|best| (loss(), Best { step: best.step, value: best.loss })).collect()
+        }
+        Bests::Format2(bests) => bests,
+    })
 }
 
 /// The contents of a checkpoint.
@@ -136,6 +168,19 @@ pub fn load(path: &Path, device: &Device) -> Result<Checkpoint> {
     read(path, device).with_context(|| advice(path))
 }
 
+/// Reads nothing but the weights of a checkpoint.
+///
+/// # Errors
+/// As [`load`], without advice on how to resume.
+pub fn load_weights(path: &Path, device: &Device) -> Result<HashMap<String, Tensor>> {
+    StateFile::read(path)?.tensors(path, WEIGHTS, device)
+}
+
+/// Whether a folder is a checkpoint, perhaps a damaged one.
+pub(crate) fn is_checkpoint(path: &Path) -> bool {
+    [STATE, WEIGHTS].iter().any(|name| path.join(name).is_file())
+}
+
 /// What to do about a checkpoint that cannot be used.
 pub fn advice(path: &Path) -> String {
     format!(
@@ -146,33 +191,41 @@ pub fn advice(path: &Path) -> String {
 }
 
 fn read(path: &Path, device: &Device) -> Result<Checkpoint> {
-    let file = path.join(STATE);
-    let damaged = |what: String| anyhow!("{} is damaged: {what}", file.display());
-    let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let state: StateFile = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
-    ensure!(
-        state.format == FORMAT,
-        "{} has format {}, this program reads format {FORMAT}",
-        file.display(),
-        state.format
-    );
-    let seed = state.seed.parse().map_err(|_| damaged("the seed is not a number".into()))?;
-    let position = state
-        .generator_position
-        .parse()
-        .map_err(|_| damaged("the generator position is not a number".into()))?;
-    let tensors = |name: &str| {
-        let record = state.files.get(name);
-        let record = record.ok_or_else(|| damaged(format!("it does not mention {name}")))?;
-        read_tensors(&path.join(name), record, device)
-    };
+    let state = StateFile::read(path)?;
+    let damaged = |what: &str| anyhow!("{} is damaged: {what}", path.join(STATE).display());
+    let seed = state.seed.parse().map_err(|_| damaged("the seed is not a number"))?;
+    let position = state.generator_position.parse();
+    let position = position.map_err(|_| damaged("the generator position is not a number"))?;
     Ok(Checkpoint {
-        weights: tensors(WEIGHTS)?,
-        optimizer: tensors(OPTIMIZER)?,
-        position: Position { tensors: tensors(POSITION)?, meta: state.position },
+        weights: state.tensors(path, WEIGHTS, device)?,
+        optimizer: state.tensors(path, OPTIMIZER, device)?,
+        position: Position { tensors: state.tensors(path, POSITION, device)?, meta: state.position },
         generator: Generator::at(seed, position),
         state: state.trainer,
     })
+}
+
+impl StateFile {
+    /// Reads that of the checkpoint `folder`.
+    fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join(STATE);
+        let shown = file.display();
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {shown}"))?;
+        let state: Self =
+            serde_json::from_slice(&bytes).map_err(|error| anyhow!("{shown} is damaged: {error}"))?;
+        ensure!(
+            (1..=FORMAT).contains(&state.format),
+            "{shown} has format {}, this program reads formats 1 to {FORMAT}",
+            state.format
+        );
+        Ok(state)
+    }
+
+    /// Reads one of the other files, if it is the one that was written.
+    fn tensors(&self, folder: &Path, name: &str, device: &Device) -> Result<HashMap<String, Tensor>> {
+        let state = || format!("{} is damaged: it does not mention {name}", folder.join(STATE).display());
+        read_tensors(&folder.join(name), self.files.get(name).with_context(state)?, device)
+    }
 }
 
 fn read_tensors(path: &Path, record: &FileRecord, device: &Device) -> Result<HashMap<String, Tensor>> {
@@ -262,7 +315,10 @@ mod tests {
         let state = TrainerState {
             step,
             seconds: 0.1 + 0.2,
-            best: Some(Best { step: 3, loss: 1.0 / 3.0 }),
+            monitor: "bleu".into(),
+            bests: [("loss", 1.0 / 3.0), ("bleu", 100.0 / 7.0)]
+                .map(|(name, value)| (name.to_owned(), Best { step: 3, value }))
+                .into(),
             running: Running { sum: std::f64::consts::PI * 1e-7, count: 9 },
             ..TrainerState::default()
         };
@@ -293,6 +349,33 @@ mod tests {
             Ok(c.weights["w"].to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
         };
         assert_eq!(bits(&loaded)?, bits(&saved)?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_checkpoint_of_format_1_is_read_with_its_best_loss_and_one_of_the_future_is_refused() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = save(folder.path(), &example(1)?)?;
+        let file = path.join(STATE);
+        let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+        state["format"] = 1.into();
+        let trainer = state["trainer"].as_object_mut().context("no trainer")?;
+        trainer.remove("monitor");
+        trainer.remove("bests");
+        for (best, expected) in [
+            (serde_json::json!({ "step": 3, "loss": 1.0 / 3.0 }), Some(Best { step: 3, value: 1.0 / 3.0 })),
+            (serde_json::Value::Null, None),
+        ] {
+            state["trainer"]["best"] = best;
+            fs::write(&file, state.to_string())?;
+            let loaded = load(&path, &Device::Cpu)?.state;
+            assert_eq!(loaded.monitor, "loss");
+            assert_eq!(loaded.bests, expected.map(|best| (loss(), best)).into_iter().collect());
+        }
+        state["format"] = 3.into();
+        fs::write(&file, state.to_string())?;
+        let message = format!("{:#}", load(&path, &Device::Cpu).unwrap_err());
+        assert!(message.contains("has format 3, this program reads formats 1 to 2"), "{message}");
         Ok(())
     }
 

@@ -52,18 +52,22 @@
 //! |---|---|
 //! | [`task`] | [`Task`]: what a training needs to know of a model and its data |
 //! | [`trainer`] | [`train`], [`TrainConfig`], [`Report`] |
+//! | [`measure`] | what models are compared by: the loss, or a metric of quality |
 //! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
 //! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
+//! | [`mod@average`] | the mean of the weights of several checkpoints |
 //! | [`progress`] | a bar on a terminal, lines elsewhere |
 //! | [`metrics_log`], [`tensorboard`], [`curves`] | `metrics.jsonl`, TensorBoard events, `curves.svg` |
 //! | [`files`] | files and folders that are either whole or not there |
 
+pub mod average;
 pub mod checkpoint;
 pub mod clip;
 pub mod curves;
 pub mod files;
 pub mod gradients;
+pub mod measure;
 pub mod metrics_log;
 pub mod optimizer;
 pub mod progress;
@@ -73,9 +77,12 @@ pub mod task;
 pub mod tensorboard;
 pub mod trainer;
 
+pub use average::average;
 pub use candle_rnn::LossSum;
+pub use checkpoint::Best;
 pub use clip::{clip, clip_value};
 pub use gradients::Gradients;
+pub use measure::Measure;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use progress::ProgressStyle;
 pub use run_folder::RunFolder;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
+use crate::measure::Measure;
 use crate::task::Evaluation;
 
 /// How progress is shown.
@@ -31,6 +32,7 @@ const SMOOTHING: f64 = 0.05;
 pub(crate) struct Progress {
     sink: Sink,
     unit: &'static str,
+    monitored: Measure,
     total_steps: usize,
     max_seconds: Option<f64>,
     start_step: usize,
@@ -38,7 +40,8 @@ pub(crate) struct Progress {
     /// Items since `started`.
     items: usize,
     loss: Option<f64>,
-    validation: Option<f64>,
+    /// The latest evaluation, in few words.
+    validation: Option<String>,
     last_line: Instant,
 }
 
@@ -54,6 +57,7 @@ impl Progress {
         total_steps: usize,
         max_seconds: Option<f64>,
         unit: &'static str,
+        monitored: Measure,
     ) -> Self {
         let bar = || {
             let bar = ProgressBar::with_draw_target(Some(total_steps as u64), ProgressDrawTarget::stderr());
@@ -74,6 +78,7 @@ impl Progress {
         Self {
             sink,
             unit,
+            monitored,
             total_steps,
             max_seconds,
             start_step: 0,
@@ -126,9 +131,15 @@ impl Progress {
         }
     }
 
-    /// An evaluation is done.
-    pub fn evaluated(&mut self, step: usize, evaluation: &Evaluation, improved: bool) {
-        self.validation = Some(evaluation.loss);
+    /// An evaluation is done, and is the best so far by the measures in `improved`.
+    pub fn evaluated(&mut self, step: usize, evaluation: &Evaluation, improved: &[Measure]) {
+        let mut validation = format!("{:.4}", evaluation.loss);
+        if let Measure::Quality(name) = self.monitored
+            && let Some(value) = evaluation.metrics.get(name)
+        {
+            validation += &format!(", {name} {value:.4}");
+        }
+        self.validation = Some(validation);
         let mut line = format!("step {step}/{}", self.total_steps);
         if let Some(loss) = self.loss {
             line += &format!(" · training loss {loss:.4}");
@@ -137,7 +148,12 @@ impl Progress {
         for (name, value) in &evaluation.metrics {
             line += &format!(" · {name} {value:.4}");
         }
-        line += if improved { " · best so far" } else { "" };
+        for &measure in improved {
+            line += &match measure == self.monitored {
+                true => " · best so far".to_owned(),
+                false => format!(" · best {measure} so far"),
+            };
+        }
         self.line(&line);
         self.last_line = Instant::now();
     }
@@ -155,7 +171,7 @@ impl Progress {
         let done = step.saturating_sub(self.start_step).max(1) as f64;
         let by_steps = self.total_steps.saturating_sub(step) as f64 * elapsed / done;
         let left = self.max_seconds.map_or(by_steps, |limit| by_steps.min(limit - seconds));
-        let validation = self.validation.map(|v| format!(" (validation {v:.4})"));
+        let validation = self.validation.as_ref().map(|v| format!(" (validation {v})"));
         format!(
             "loss {:.4}{} · {} {}/s · {} left",
             self.loss.unwrap_or(f64::NAN),
@@ -212,11 +228,27 @@ mod tests {
 
     #[test]
     fn the_message_tells_loss_pace_and_time_left() {
-        let mut progress = Progress::new(ProgressStyle::Hidden, 100, Some(30.0), "characters");
+        let mut progress = Progress::new(ProgressStyle::Hidden, 100, Some(30.0), "characters", Measure::Loss);
         progress.start(10, 5.0, false);
         progress.step(11, 6.0, 1.25, 640);
         let message = progress.message(11, 6.0);
         assert!(message.starts_with("loss 1.2500 · "), "{message}");
         assert!(message.contains("characters/s") && message.ends_with(" s left"), "{message}");
+        assert!(!message.contains("validation"), "{message}");
+    }
+
+    #[test]
+    fn the_message_tells_the_validation_loss_and_the_metric_that_the_training_goes_by() {
+        let metrics = [("bleu", 31.2), ("chrf", 55.0)].map(|(name, value)| (name.to_owned(), value)).into();
+        let evaluation = Evaluation { loss: 2.31, metrics };
+        for (monitored, shown) in [
+            (Measure::Loss, "(validation 2.3100) "),
+            (Measure::Quality("bleu"), "(validation 2.3100, bleu 31.2000) "),
+        ] {
+            let mut progress = Progress::new(ProgressStyle::Hidden, 100, None, "tokens", monitored);
+            progress.evaluated(10, &evaluation, &[]);
+            let message = progress.message(11, 6.0);
+            assert!(message.contains(shown), "{message}");
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::files;
+use crate::measure::Measure;
+use crate::task::Evaluation;
 
 /// The folder of one training run.
 ///
@@ -13,11 +15,12 @@ use crate::files;
 /// |---|---|
 /// | `config.toml` | all settings of the run; written by the application |
 /// | `checkpoints/step-000123/` | [checkpoints](crate::checkpoint) to resume from |
-/// | `best/` | the model folder with the lowest validation loss so far, and its `metrics.json` |
+/// | `best/` | the best model folder so far by what [`TrainConfig::monitor`](crate::TrainConfig::monitor) names, and its `metrics.json` |
+/// | `best-loss/`, `best-bleu/` | if the task has [quality metrics](crate::Task::quality_metrics), the same by each other measure |
 /// | `last/` | the model folder at the moment the training ended |
 /// | `metrics.jsonl` | one JSON object per line: [`Entry`](crate::metrics_log::Entry) |
 /// | `events.out.tfevents.*` | the same for TensorBoard |
-/// | `curves.svg` | training and validation loss over the steps |
+/// | `curves.svg` | training and validation loss and the quality metrics over the steps |
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -72,9 +75,15 @@ impl RunFolder {
         self.path.join("config.toml")
     }
 
-    /// The model folder with the lowest validation loss.
+    /// The best model folder by what the training goes by
+    /// ([`TrainConfig::monitor`](crate::TrainConfig::monitor)).
     pub fn best(&self) -> PathBuf {
         self.path.join("best")
+    }
+
+    /// The best model folder by another measure, `"loss"` or the name of a quality metric.
+    pub fn best_by(&self, name: &str) -> PathBuf {
+        self.path.join(format!("best-{name}"))
     }
 
     /// The model folder at the end of the training.
@@ -117,7 +126,8 @@ impl RunFolder {
     }
 
     fn clear(&self) -> Result<()> {
-        for folder in [self.best(), self.last(), self.checkpoints()] {
+        let whole = [self.best(), self.last(), self.checkpoints()];
+        for folder in whole.into_iter().chain(self.bests_by_other_measures()?) {
             files::recover_folder(&folder)?;
             files::remove_folder(&folder)?;
         }
@@ -132,6 +142,32 @@ impl RunFolder {
         }
         Ok(())
     }
+
+    /// The folders [`best_by`](Self::best_by) of an earlier run, whatever its measures were, also
+    /// those that a crash left half replaced. A copy that someone made of `best/` is not among them.
+    fn bests_by_other_measures(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let replaced = name
+                .strip_prefix(".best-")
+                .and_then(|name| name.strip_suffix(".new").or_else(|| name.strip_suffix(".old")));
+            if let Some(measure) = replaced {
+                found.push(self.best_by(measure));
+            } else if name.strip_prefix("best-").is_some_and(|measure| was_measured(&path, measure)) {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether the evaluation of a model folder has `measure`.
+fn was_measured(model: &Path, measure: &str) -> bool {
+    let text = fs::read(model.join("metrics.json")).unwrap_or_default();
+    serde_json::from_slice::<Evaluation>(&text)
+        .is_ok_and(|evaluation| measure == Measure::Loss.name() || evaluation.metrics.contains_key(measure))
 }
 
 #[cfg(test)]
@@ -146,10 +182,21 @@ mod tests {
         RunFolder::create(&path, false)?; // still empty
         fs::write(run.metrics(), "{}")?;
         fs::write(path.join("notes.txt"), "mine")?;
+        for folder in ["best", ".best-loss.old", ".best-chrf.new", "best-photographs"] {
+            fs::create_dir(path.join(folder))?;
+        }
+        for model in ["best-loss", "best-bleu", "best-to-keep"] {
+            fs::create_dir(path.join(model))?;
+            let metrics = r#"{ "step": 7, "loss": 2.5, "metrics": { "bleu": 30.5 } }"#;
+            fs::write(path.join(model).join("metrics.json"), metrics)?;
+        }
         let message = RunFolder::create(&path, false).unwrap_err().to_string();
         assert!(message.contains("--resume") && message.contains("--out"), "{message}");
         RunFolder::create(&path, true)?;
-        assert!(!run.metrics().exists() && path.join("notes.txt").exists());
+        let names = fs::read_dir(&path)?.map(|entry| Ok(entry?.file_name()));
+        let mut names = names.collect::<Result<Vec<_>>>()?;
+        names.sort();
+        assert_eq!(names, [".lock", "best-photographs", "best-to-keep", "notes.txt"]);
         assert!(RunFolder::create(path.join("notes.txt"), true).is_err());
         assert!(RunFolder::open(path.join("missing")).is_err());
         Ok(())

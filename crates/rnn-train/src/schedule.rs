@@ -3,6 +3,8 @@
 use candle_core::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::measure::Measure;
+
 /// How the learning rate changes over a run.
 ///
 /// The rate is a pure function of the step and of the [`ScheduleState`], so that a resumed run
@@ -56,8 +58,9 @@ pub enum ScheduleKind {
         /// The factor per epoch.
         gamma: f64,
     },
-    /// Multiplied by `factor` when the evaluation loss has not improved, by at least 0.01 %, for
-    /// more than `patience` evaluations (`ReduceLROnPlateau` with its default threshold).
+    /// Multiplied by `factor` when what the training goes by, the evaluation loss or another
+    /// [`Measure`], has not improved by at least 0.01 % for more than `patience` evaluations
+    /// (`ReduceLROnPlateau` with its default threshold).
     ReduceOnPlateau {
         /// The factor of each reduction, between 0 and 1.
         factor: f64,
@@ -82,7 +85,7 @@ pub enum Every {
 /// What a schedule remembers between evaluations: the plateau's counters. Saved in checkpoints.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct ScheduleState {
-    /// The best evaluation loss so far. Written as text: JSON readers may round a number.
+    /// The best value so far. Written as text: JSON readers may round a number.
     #[serde(with = "as_text")]
     best: Option<f64>,
     /// Evaluations in a row that did not improve on it.
@@ -91,8 +94,8 @@ pub struct ScheduleState {
     reductions: i32,
 }
 
-/// An evaluation counts as better below this part of the best loss (PyTorch's `threshold` 1e-4).
-const IMPROVEMENT: f64 = 1.0 - 1e-4;
+/// The part of the best value by which an evaluation must be better (PyTorch's `threshold`).
+const IMPROVEMENT: f64 = 1e-4;
 
 impl Schedule {
     /// The rate `learning_rate` from the first update to the last.
@@ -168,18 +171,14 @@ impl Schedule {
         rate * warmup
     }
 
-    /// Tells the schedule the loss of an evaluation. A loss that is not a number counts as no
-    /// improvement. Only [`ScheduleKind::ReduceOnPlateau`] listens.
-    pub fn observe(&self, state: &mut ScheduleState, loss: f64) {
+    /// Tells the schedule the value of `measure`, the same one each time, in an evaluation. What is
+    /// not a number counts as no improvement. Only [`ScheduleKind::ReduceOnPlateau`] listens.
+    pub fn observe(&self, state: &mut ScheduleState, measure: Measure, value: f64) {
         let ScheduleKind::ReduceOnPlateau { patience, .. } = self.kind else {
             return;
         };
-        let better = match state.best {
-            Some(best) => loss < best * IMPROVEMENT,
-            None => loss < f64::INFINITY,
-        };
-        if better {
-            state.best = Some(loss);
+        if measure.is_better(value, state.best, IMPROVEMENT) {
+            state.best = Some(value);
             state.bad = 0;
         } else {
             state.bad += 1;
@@ -265,13 +264,16 @@ mod tests {
     #[test]
     fn a_plateau_longer_than_the_patience_reduces_the_rate_down_to_the_minimum() {
         let plateau = schedule(ScheduleKind::ReduceOnPlateau { factor: 0.5, patience: 1, minimum: 0.3 });
-        let mut state = ScheduleState::default();
         let losses = [2.0, 1.0, 0.99999, 1.5, 0.9, f64::NAN, 0.9, 0.9, 0.9];
-        let observed = losses.map(|loss| {
-            plateau.observe(&mut state, loss);
-            plateau.rate(50, 110, 20, &state)
-        });
-        assert_close(observed, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.3, 0.3, 0.3]);
+        let bleus = [20.0, 30.0, 30.0001, 25.0, 30.1, f64::NAN, 30.1, 30.1, 30.1];
+        for (measure, values) in [(Measure::Loss, losses), (Measure::Quality("bleu"), bleus)] {
+            let mut state = ScheduleState::default();
+            let observed = values.map(|value| {
+                plateau.observe(&mut state, measure, value);
+                plateau.rate(50, 110, 20, &state)
+            });
+            assert_close(observed, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.3, 0.3, 0.3]);
+        }
     }
 
     #[test]

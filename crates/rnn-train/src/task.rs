@@ -20,10 +20,10 @@ pub struct Position {
 /// The result of one evaluation on held-out data.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Mean loss per item, in nats for a cross entropy. Lower is better: the best model, early
-    /// stopping and reduce-on-plateau go by it.
+    /// Mean loss per item, in nats for a cross entropy; lower is better.
     pub loss: f64,
-    /// Whatever else is worth logging, by name (`perplexity`, `accuracy`).
+    /// Whatever else is worth logging, by name (`perplexity`, `bleu`). All of the task's
+    /// [`quality_metrics`](Task::quality_metrics) are among them.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
 }
@@ -47,6 +47,14 @@ pub trait Task {
     /// Evaluates the model on the validation data. The trainer restores the training
     /// [`position`](Task::position) afterwards.
     fn evaluate(&mut self) -> anyhow::Result<Evaluation>;
+
+    /// The names of the metrics in every [`Evaluation`] that say how good the model is, **higher
+    /// being better** (`bleu`, `accuracy`); none is called `loss`. The trainer keeps the best model by
+    /// each, in a folder named after it, and
+    /// [`TrainConfig::monitor`](crate::TrainConfig::monitor) may name one.
+    fn quality_metrics(&self) -> &[&'static str] {
+        &[]
+    }
 
     /// Where the training stands in its data.
     fn position(&self) -> anyhow::Result<Position>;

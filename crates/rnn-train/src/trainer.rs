@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use crate::clip::clip;
 use crate::curves;
 use crate::files;
 use crate::gradients::Gradients;
+use crate::measure::Measure;
 use crate::metrics_log::{Entry, MetricsLog};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::progress::{Progress, ProgressStyle};
@@ -51,7 +53,11 @@ pub struct TrainConfig {
     pub log_every: usize,
     /// Checkpoints to keep; older ones are removed.
     pub keep_last: usize,
-    /// Stop after so many evaluations in a row without a better validation loss.
+    /// What [`RunFolder::best`], `patience` and [`ScheduleKind::ReduceOnPlateau`] go by: `"loss"`,
+    /// the validation loss, or one of the task's [`quality_metrics`](Task::quality_metrics). A run
+    /// keeps to it when it is resumed.
+    pub monitor: String,
+    /// Stop after so many evaluations in a row that were not the best so far by `monitor`.
     pub patience: Option<usize>,
     /// Seed of the generator that [`Task::loss`] gets.
     pub seed: u64,
@@ -72,6 +78,7 @@ impl Default for TrainConfig {
             checkpoint_every: None,
             log_every: 10,
             keep_last: 2,
+            monitor: Measure::Loss.name().to_owned(),
             patience: None,
             seed: 42,
         }
@@ -79,7 +86,8 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Checks that every setting makes sense.
+    /// Checks that every setting makes sense by itself; whether the task has what `monitor` names,
+    /// [`monitored`](Self::monitored) tells.
     ///
     /// # Errors
     /// Naming the first setting that does not.
@@ -105,6 +113,18 @@ impl TrainConfig {
         }
         Ok(())
     }
+
+    /// What `monitor` names.
+    ///
+    /// # Errors
+    /// When `task` has no such measure; the message lists what it has.
+    pub fn monitored(&self, task: &dyn Task) -> Result<Measure> {
+        let measures = Measure::all(task);
+        measures.iter().find(|measure| measure.name() == self.monitor).copied().ok_or_else(|| {
+            let names = measures.iter().map(|measure| measure.name()).collect::<Vec<_>>().join(" or ");
+            anyhow!("monitor must be {names}, not {:?}", self.monitor)
+        })
+    }
 }
 
 /// Why a training ended without an error.
@@ -112,7 +132,8 @@ impl TrainConfig {
 pub enum Outcome {
     /// All epochs are done, or the time is over.
     Finished,
-    /// The validation loss has not improved for [`TrainConfig::patience`] evaluations.
+    /// What [`TrainConfig::monitor`] names has not improved for [`TrainConfig::patience`]
+    /// evaluations.
     EarlyStopped,
     /// The stop flag was set. A checkpoint has been written; `resume` goes on from it.
     Interrupted,
@@ -125,8 +146,12 @@ pub struct Report {
     pub outcome: Outcome,
     /// Steps done, including those before a resume.
     pub steps: usize,
-    /// Step and validation loss of the best evaluation; the model in `best/` is from there.
-    pub best: Option<(usize, f64)>,
+    /// The best evaluation by what [`TrainConfig::monitor`] names; the model in `best/` is from
+    /// there.
+    pub best: Option<Best>,
+    /// The best evaluation by each measure: `loss`, and the task's
+    /// [`quality_metrics`](Task::quality_metrics).
+    pub bests: BTreeMap<String, Best>,
     /// The latest evaluation; none if the training was interrupted before the first.
     pub last: Option<Evaluation>,
     /// Seconds spent in training, including those before a resume.
@@ -141,9 +166,10 @@ pub struct Report {
 /// [`Outcome::Interrupted`]; how to resume is for the caller to tell.
 ///
 /// # Errors
-/// - settings that make no sense, or a folder that already holds checkpoints without `resume`;
-/// - a loss or gradient that is NaN or infinite: the message names the step, the learning rate and
-///   the last good checkpoint. The weights are those before the bad step;
+/// - settings that make no sense or do not fit the task or the run to resume, or a folder that
+///   already holds checkpoints without `resume`;
+/// - a loss, gradient or quality metric that is NaN or infinite: the message names the step, the
+///   learning rate and the last good checkpoint. The weights are those before the bad step;
 /// - a damaged checkpoint: the message names the file and says what to do;
 /// - whatever the task and the file system report.
 pub fn train(
@@ -173,6 +199,8 @@ struct Trainer<'a> {
     optimizer: Optimizer,
     generator: Generator,
     state: TrainerState,
+    measures: Vec<Measure>,
+    monitored: Measure,
     log: MetricsLog,
     events: EventWriter,
     progress: Progress,
@@ -193,6 +221,10 @@ impl<'a> Trainer<'a> {
         resume: bool,
         progress: ProgressStyle,
     ) -> Result<Self> {
+        let (measures, monitored) = (Measure::all(task), config.monitored(task)?);
+        for measure in &measures {
+            files::recover_folder(&folder.best_by(measure.name()))?;
+        }
         files::recover_folder(&folder.best())?;
         files::recover_folder(&folder.last())?;
         let batches = task.steps_per_epoch();
@@ -210,17 +242,28 @@ impl<'a> Trainer<'a> {
             ),
             Some(path) => {
                 let saved = checkpoint::load(path, task.parameters().device())?;
+                ensure!(
+                    saved.state.monitor == config.monitor,
+                    "{} goes by its {monitor}: resume it with monitor = {monitor:?}, or start a new run \
+                     to go by {}",
+                    folder.path().display(),
+                    config.monitor,
+                    monitor = saved.state.monitor
+                );
                 let advice = || checkpoint::advice(path);
                 task.parameters().assign(&saved.weights).with_context(advice)?;
                 optimizer.load_state(&saved.optimizer).with_context(advice)?;
                 task.seek(&saved.position).with_context(advice)?;
                 (saved.generator, saved.state)
             }
-            None => (Generator::new(config.seed), TrainerState::default()),
+            None => {
+                let state = TrainerState { monitor: config.monitor.clone(), ..TrainerState::default() };
+                (Generator::new(config.seed), state)
+            }
         };
         let log = MetricsLog::open(&folder.metrics(), state.step)?;
         let events = EventWriter::create(folder.path(), state.step)?;
-        let mut progress = Progress::new(progress, total_steps, config.max_seconds, task.unit());
+        let mut progress = Progress::new(progress, total_steps, config.max_seconds, task.unit(), monitored);
         progress.start(state.step, state.seconds, resume);
         Ok(Self {
             seconds_before: state.seconds,
@@ -230,6 +273,8 @@ impl<'a> Trainer<'a> {
             optimizer,
             generator,
             state,
+            measures,
+            monitored,
             log,
             events,
             progress,
@@ -285,7 +330,8 @@ impl<'a> Trainer<'a> {
         Ok(Report {
             outcome,
             steps: self.state.step,
-            best: self.state.best.map(|best| (best.step, best.loss)),
+            best: self.state.bests.get(self.monitored.name()).copied(),
+            bests: self.state.bests,
             last: self.state.last,
             seconds: self.state.seconds,
         })
@@ -302,7 +348,7 @@ impl<'a> Trainer<'a> {
         let (mut gradients, mut result) = self.accumulate(rate)?;
         // Of before any clipping, which could hide an infinite component.
         result.gradient_norm = clip(&mut gradients, self.config.clip_value, self.config.clip_norm)?;
-        self.check("gradient norm", result.gradient_norm, rate)?;
+        self.check("gradient norm", result.gradient_norm, self.state.step + 1, rate)?;
         self.optimizer.step(&gradients, rate)?;
 
         self.state.step += 1;
@@ -338,7 +384,7 @@ impl<'a> Trainer<'a> {
         for _ in 0..self.config.accumulate {
             let loss = self.task.loss(&mut self.generator)?;
             let sum = loss.sum.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-            self.check("loss", sum, rate)?;
+            self.check("loss", sum, self.state.step + 1, rate)?;
             result.loss_sum += sum;
             result.count += loss.count;
             // A single batch is divided inside the graph, which costs nothing.
@@ -373,17 +419,14 @@ impl<'a> Trainer<'a> {
             self.steps_per_epoch,
             &self.state.schedule,
         );
-        self.check("validation loss", evaluation.loss, rate)?;
-        self.config.schedule.observe(&mut self.state.schedule, evaluation.loss);
-        let improved = self.state.best.is_none_or(|best| evaluation.loss < best.loss);
-        if improved {
-            self.state.best = Some(Best { step, loss: evaluation.loss });
+        for &measure in &self.measures {
+            self.check(&format!("validation {measure}"), measure.value(&evaluation)?, step, rate)?;
+        }
+        let value = self.monitored.value(&evaluation)?;
+        self.config.schedule.observe(&mut self.state.schedule, self.monitored, value);
+        let improved = self.keep_bests(&evaluation)?;
+        if improved.contains(&self.monitored) {
             self.state.evaluations_without_improvement = 0;
-            let task = &*self.task;
-            files::replace_folder(&self.folder.best(), |folder| {
-                task.save_model(folder)?;
-                write_metrics(folder, step, Some(&evaluation))
-            })?;
         } else {
             self.state.evaluations_without_improvement += 1;
         }
@@ -396,10 +439,34 @@ impl<'a> Trainer<'a> {
         };
         self.events.write(&entry)?;
         self.log.append(entry)?;
-        self.progress.evaluated(step, &evaluation, improved);
+        self.progress.evaluated(step, &evaluation, &improved);
         self.state.last = Some(evaluation);
         self.state.evaluated_at = Some(step);
         self.draw_curves()
+    }
+
+    /// Saves the model in the folder of each measure by which it is the best so far; returns these.
+    fn keep_bests(&mut self, evaluation: &Evaluation) -> Result<Vec<Measure>> {
+        let (task, step) = (&*self.task, self.state.step);
+        let mut improved = Vec::new();
+        for &measure in &self.measures {
+            let value = measure.value(evaluation)?;
+            let best = self.state.bests.get(measure.name()).map(|best| best.value);
+            if !measure.is_better(value, best, 0.0) {
+                continue;
+            }
+            self.state.bests.insert(measure.name().to_owned(), Best { step, value });
+            let folder = match measure == self.monitored {
+                true => self.folder.best(),
+                false => self.folder.best_by(measure.name()),
+            };
+            files::replace_folder(&folder, |folder| {
+                task.save_model(folder)?;
+                write_metrics(folder, step, Some(evaluation))
+            })?;
+            improved.push(measure);
+        }
+        Ok(improved)
     }
 
     fn save_checkpoint(&mut self) -> Result<()> {
@@ -424,7 +491,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn draw_curves(&self) -> Result<()> {
-        curves::draw(&self.folder.curves(), self.log.entries())
+        curves::draw(&self.folder.curves(), self.log.entries(), self.task.quality_metrics())
     }
 
     fn is_finished(&self) -> bool {
@@ -444,8 +511,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Stops the training if `value` is NaN or infinite; the step that gave it is not applied.
-    fn check(&self, what: &str, value: f64, rate: f64) -> Result<()> {
+    /// Stops the training if `value` is NaN or infinite; an update that gave it is not applied.
+    fn check(&self, what: &str, value: f64, step: usize, rate: f64) -> Result<()> {
         if value.is_finite() {
             return Ok(());
         }
@@ -453,7 +520,6 @@ impl<'a> Trainer<'a> {
             Some(path) => format!("the last good checkpoint is {}", path.display()),
             None => "no checkpoint had been written yet".to_owned(),
         };
-        let step = self.state.step + usize::from(what != "validation loss");
         bail!(
             "the {what} is {value} at step {step} with learning rate {rate:.3e}; {advice}. \
              A lower learning rate or a smaller gradient norm (clip_norm) usually helps"

@@ -1,7 +1,7 @@
 //! The training loop as an application sees it, on a recurrent task of five numbers.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use candle_nn::init::Init;
 use candle_rnn::{Generator, LossSum, Parameters};
 use rnn_train::checkpoint;
 use rnn_train::{
-    Evaluation, OptimizerConfig, Outcome, Position, ProgressStyle, Report, RunFolder, Schedule, Task,
+    Best, Evaluation, OptimizerConfig, Outcome, Position, ProgressStyle, Report, RunFolder, Schedule, Task,
     TrainConfig, train,
 };
 
@@ -28,8 +28,11 @@ struct Follow<'a> {
     interrupt: Option<(usize, &'a AtomicBool)>,
     /// The batch of this number has a loss of NaN.
     poison: Option<usize>,
-    /// What the evaluations return, instead of the truth.
+    /// The losses that the evaluations return, instead of the truth.
     scripted: Vec<f64>,
+    /// The same for the metric `score`.
+    scores: Vec<f64>,
+    quality: &'static [&'static str],
     evaluations: Cell<usize>,
 }
 
@@ -47,6 +50,8 @@ impl<'a> Follow<'a> {
             interrupt: None,
             poison: None,
             scripted: Vec::new(),
+            scores: Vec::new(),
+            quality: &[],
             evaluations: Cell::new(0),
             parameters,
         })
@@ -106,10 +111,17 @@ impl Task for Follow<'_> {
             loss += f64::from(error.to_scalar::<f32>()?) / 20.0;
             self.state = next.detach();
         }
+        // Rises and falls while the loss falls, so that the best model by it is another one.
+        let score = self.scores.get(self.evaluations.get()).copied().unwrap_or((40.0 * loss).sin());
+        let metrics = [("root", loss.sqrt()), ("score", score)];
+        let metrics = metrics.map(|(name, value)| (name.to_owned(), value)).into();
         let scripted = self.scripted.get(self.evaluations.get()).copied();
         self.evaluations.set(self.evaluations.get() + 1);
-        let metrics = BTreeMap::from([("root".to_owned(), loss.sqrt())]);
         Ok(Evaluation { loss: scripted.unwrap_or(loss), metrics })
+    }
+
+    fn quality_metrics(&self) -> &[&'static str] {
+        self.quality
     }
 
     fn position(&self) -> Result<Position> {
@@ -248,7 +260,7 @@ fn a_training_that_no_longer_improves_stops_and_keeps_its_best_model() -> Result
     let mut task = Follow { scripted: vec![3.0, 1.0, 2.0, 1.0, 0.5], ..Follow::new()? };
     let report = go(&mut task, &config, &run, false)?;
     assert_eq!(report.outcome, Outcome::EarlyStopped);
-    assert_eq!((report.steps, report.best), (28, Some((14, 1.0))));
+    assert_eq!((report.steps, report.best), (28, Some(Best { step: 14, value: 1.0 })));
     let metrics = fs::read_to_string(run.best().join("metrics.json"))?;
     let metrics: serde_json::Value = serde_json::from_str(&metrics)?;
     assert_eq!((&metrics["step"], &metrics["loss"]), (&14.into(), &1.0.into()));
@@ -262,6 +274,107 @@ fn a_training_that_no_longer_improves_stops_and_keeps_its_best_model() -> Result
     assert_eq!((report.outcome, report.steps), (Outcome::EarlyStopped, 28));
     let config = TrainConfig { patience: None, ..config };
     assert_eq!(go(&mut Follow::new()?, &config, &run, true)?.steps, 40);
+    Ok(())
+}
+
+/// The step in a model folder's metrics.json, and the bytes of its weights.
+fn kept(folder: &Path) -> Result<(u64, Vec<u8>)> {
+    let metrics: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("metrics.json"))?)?;
+    Ok((metrics["step"].as_u64().context("no step")?, fs::read(folder.join("model.safetensors"))?))
+}
+
+fn best_folders(run: &RunFolder) -> Result<Vec<String>> {
+    let names = fs::read_dir(run.path())?.map(|e| Ok(e?.file_name().into_string().unwrap_or_default()));
+    let mut names = names.collect::<Result<Vec<_>>>()?;
+    names.retain(|name| name.contains("best"));
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn a_training_that_goes_by_a_metric_of_quality_stops_by_it_and_keeps_the_best_by_the_loss_too() -> Result<()>
+{
+    let temporary = tempfile::tempdir()?;
+    let run = RunFolder::create(temporary.path(), false)?;
+    let config = TrainConfig { patience: Some(2), monitor: "score".into(), ..config() };
+    let scripted = || -> Result<Follow> {
+        let (losses, scores) = (vec![3.0, 2.0, 1.0, 2.0, 1.5], vec![10.0, 30.0, 20.0, 30.0, 99.0]);
+        Ok(Follow { scripted: losses, scores, quality: &["score"], ..Follow::new()? })
+    };
+    let report = go(&mut scripted()?, &config, &run, false)?;
+    assert_eq!((report.outcome, report.steps), (Outcome::EarlyStopped, 28));
+    let by_score = Best { step: 14, value: 30.0 };
+    assert_eq!(report.best, Some(by_score));
+    let bests = [("loss", Best { step: 21, value: 1.0 }), ("score", by_score)];
+    assert_eq!(report.bests, bests.map(|(name, best)| (name.to_owned(), best)).into());
+    assert_eq!(best_folders(&run)?, ["best", "best-loss"]);
+    let (best, by_loss) = (kept(&run.best())?, kept(&run.best_by("loss"))?);
+    assert_eq!((best.0, by_loss.0), (14, 21));
+    assert_ne!(best.1, by_loss.1);
+    assert!(fs::read_to_string(run.curves())?.contains("score"));
+
+    // The same evaluations, judged by their loss.
+    RunFolder::create(temporary.path(), true)?;
+    assert_eq!(best_folders(&run)?, [""; 0]);
+    let config = TrainConfig { monitor: "loss".into(), ..config };
+    let report = go(&mut scripted()?, &config, &run, false)?;
+    assert_eq!((report.outcome, report.steps), (Outcome::EarlyStopped, 35));
+    assert_eq!(report.best, Some(Best { step: 21, value: 1.0 }));
+    assert_eq!(best_folders(&run)?, ["best", "best-score"]);
+    assert_eq!((kept(&run.best())?.0, kept(&run.best_by("score"))?.0), (21, 35));
+    Ok(())
+}
+
+#[test]
+fn a_resumed_training_has_the_same_best_models_by_every_measure() -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let config = TrainConfig { monitor: "score".into(), ..config() };
+    let follow = || -> Result<Follow> { Ok(Follow { quality: &["score"], ..Follow::new()? }) };
+    let whole = RunFolder::create(temporary.path().join("whole"), false)?;
+    let expected = go(&mut follow()?, &config, &whole, false)?;
+    let steps: Vec<_> = expected.bests.values().map(|best| best.step).collect();
+    assert!(steps[0] != steps[1], "{steps:?} are the same model");
+
+    // Killed after an evaluation that no checkpoint has yet, while a folder was being replaced.
+    let parts = RunFolder::create(temporary.path().join("parts"), false)?;
+    for (resume, poison) in [(false, 23), (true, 36)] {
+        assert!(go(&mut Follow { poison: Some(poison), ..follow()? }, &config, &parts, resume).is_err());
+        fs::rename(parts.best_by("loss"), parts.path().join(".best-loss.old"))?;
+        fs::create_dir(parts.path().join(".best-loss.new"))?;
+    }
+    let report = go(&mut follow()?, &config, &parts, true)?;
+    assert_eq!(Report { seconds: 0.0, ..report }, Report { seconds: 0.0, ..expected });
+    assert_eq!(best_folders(&parts)?, ["best", "best-loss"]);
+    assert_eq!(kept(&parts.best())?, kept(&whole.best())?);
+    assert_eq!(kept(&parts.best_by("loss"))?, kept(&whole.best_by("loss"))?);
+
+    let config = TrainConfig { monitor: "loss".into(), ..config };
+    let message = go(&mut follow()?, &config, &parts, true).unwrap_err().to_string();
+    assert!(message.contains("goes by its score") && message.contains("new run"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_measure_that_the_task_lacks_or_that_is_not_a_number_is_an_error_that_names_it() -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let run = RunFolder::create(temporary.path(), false)?;
+    let by = |monitor: &str| TrainConfig { monitor: monitor.into(), ..config() };
+    for (quality, monitor, complaint) in [
+        (&[][..], "root", r#"monitor must be loss, not "root""#),
+        (&["score", "bleu"], "root", r#"monitor must be loss or score or bleu, not "root""#),
+        (&["bleu"], "loss", "no metric bleu"),
+    ] {
+        let message = go(&mut Follow { quality, ..Follow::new()? }, &by(monitor), &run, false);
+        let message = message.unwrap_err().to_string();
+        assert!(message.contains(complaint), "{message}");
+        assert!(checkpoint::newest(&run.checkpoints())?.is_none_or(|path| path.ends_with("step-000004")));
+        RunFolder::create(temporary.path(), true)?;
+    }
+    let mut task = Follow { scores: vec![1.0, f64::NAN], quality: &["score"], ..Follow::new()? };
+    let message = go(&mut task, &by("score"), &run, false).unwrap_err().to_string();
+    for part in ["validation score is NaN at step 14", "step-000012"] {
+        assert!(message.contains(part), "{message} does not say {part}");
+    }
     Ok(())
 }
 
@@ -284,7 +397,7 @@ fn a_run_leaves_logs_curves_and_the_last_checkpoints_and_refuses_to_start_over()
     let last = report.last.context("no evaluation")?;
     assert_eq!(log.last().context("empty log")?["loss"], last.loss);
     let first = log.iter().find(|line| line["kind"] == "validation").map(|line| &line["loss"]);
-    let (_, best) = report.best.context("no best")?;
+    let best = report.best.context("no best")?.value;
     assert!(Some(best) < first.and_then(|loss| loss.as_f64()), "{best}: nothing was learned");
 
     let message = go(&mut Follow::new()?, &config, &run, false).unwrap_err().to_string();
