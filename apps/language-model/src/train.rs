@@ -8,11 +8,10 @@ use anyhow::{Context, Result};
 use app_kit::UsageError;
 use candle_core::Device;
 use candle_rnn::{MatmulPrecision, Windows};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rnn_text::{Corpus, Source, Units, corpus};
 use rnn_train::files::write_atomically;
-use rnn_train::schedule::ScheduleKind;
-use rnn_train::{OptimizerConfig, Outcome, ProgressStyle, Report, RunFolder, TrainConfig};
+use rnn_train::{Outcome, ProgressStyle, Report, RunFolder, TrainConfig, TrainingArgs};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Data, DataConfig};
@@ -60,33 +59,6 @@ impl RunConfig {
                 .into()
         })
     }
-}
-
-/// `--optimizer`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum OptimizerName {
-    Sgd,
-    Adam,
-    #[value(name = "adamw")]
-    AdamW,
-    #[value(name = "rmsprop")]
-    RmsProp,
-}
-
-/// `--schedule`; others, and their settings, go in a `--config` file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ScheduleName {
-    /// The same rate to the end
-    Constant,
-    /// Straight down to zero
-    Linear,
-    /// Down to zero along half a cosine
-    Cosine,
-    /// Times 0.9 after every epoch
-    Exponential,
-    /// Halved when an evaluation brought nothing better
-    Plateau,
 }
 
 /// The flags of `language-model train`.
@@ -159,42 +131,9 @@ pub struct TrainArgs {
     /// Steps of a window that the one before has read too [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub overlap: Option<usize>,
-    /// Passes over the text [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub epochs: Option<f64>,
-    /// Stop after so many seconds, if the epochs are not over before
-    #[arg(long, value_name = "SECONDS", help_heading = "Training")]
-    pub max_seconds: Option<f64>,
-    /// Optimiser, with PyTorch's defaults [default: adam]
-    #[arg(long, value_name = "NAME", help_heading = "Training")]
-    pub optimizer: Option<OptimizerName>,
-    /// Learning rate [default: 0.002]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
-    pub learning_rate: Option<f64>,
-    /// What becomes of the learning rate [default: cosine]
-    #[arg(long, value_name = "NAME", help_heading = "Training")]
-    pub schedule: Option<ScheduleName>,
-    /// Steps over which the learning rate rises at the start [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub warmup_steps: Option<usize>,
-    /// Largest Euclidean norm of the gradient; 0 for no limit [default: 5]
-    #[arg(long, value_name = "NORM", help_heading = "Training")]
-    pub clip_norm: Option<f64>,
-    /// Batches per update of the weights [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub accumulate: Option<usize>,
-    /// Evaluate every so many steps [default: after each epoch]
-    #[arg(long, value_name = "STEPS", help_heading = "Training")]
-    pub evaluate_every: Option<usize>,
-    /// Write a checkpoint every so many steps [default: after each evaluation]
-    #[arg(long, value_name = "STEPS", help_heading = "Training")]
-    pub checkpoint_every: Option<usize>,
-    /// Checkpoints to keep [default: 2]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub keep_last: Option<usize>,
-    /// Stop after so many evaluations without a better validation loss
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub patience: Option<usize>,
+    /// How it is trained.
+    #[command(flatten)]
+    pub training: TrainingArgs,
 }
 
 impl TrainArgs {
@@ -225,41 +164,7 @@ impl TrainArgs {
         set(&mut windows.batch, &self.batch);
         set(&mut windows.window, &self.window);
         set(&mut windows.overlap, &self.overlap);
-        set(&mut training.epochs, &self.epochs);
-        set(&mut training.schedule.learning_rate, &self.learning_rate);
-        set(&mut training.schedule.warmup_steps, &self.warmup_steps);
-        set(&mut training.accumulate, &self.accumulate);
-        set(&mut training.keep_last, &self.keep_last);
-        for (setting, flag) in [
-            (&mut training.evaluate_every, self.evaluate_every),
-            (&mut training.checkpoint_every, self.checkpoint_every),
-            (&mut training.patience, self.patience),
-        ] {
-            *setting = flag.or(*setting);
-        }
-        training.max_seconds = self.max_seconds.or(training.max_seconds);
-        if let Some(norm) = self.clip_norm {
-            training.clip_norm = (norm != 0.0).then_some(norm);
-        }
-        if let Some(name) = self.optimizer {
-            training.optimizer = match name {
-                OptimizerName::Sgd => OptimizerConfig::sgd(),
-                OptimizerName::Adam => OptimizerConfig::adam(),
-                OptimizerName::AdamW => OptimizerConfig::adamw(),
-                OptimizerName::RmsProp => OptimizerConfig::rmsprop(),
-            };
-        }
-        if let Some(name) = self.schedule {
-            training.schedule.kind = match name {
-                ScheduleName::Constant => ScheduleKind::Constant,
-                ScheduleName::Linear => ScheduleKind::Linear,
-                ScheduleName::Cosine => ScheduleKind::Cosine { minimum: 0.0 },
-                ScheduleName::Exponential => ScheduleKind::Exponential { gamma: 0.9 },
-                ScheduleName::Plateau => {
-                    ScheduleKind::ReduceOnPlateau { factor: 0.5, patience: 0, minimum: 0.0 }
-                }
-            };
-        }
+        self.training.apply(training);
     }
 }
 

@@ -84,8 +84,8 @@ impl Batches {
         generator.shuffle(&mut examples);
         // A stable sort: among equals the shuffled order stays.
         examples.sort_by_key(|&example| self.lengths[example]);
-        let ends = self.starts.iter().skip(1).chain([&self.lengths.len()]);
-        let mut batches: Vec<_> = self.starts.iter().zip(ends).map(|(&start, &end)| start..end).collect();
+        let ends = self.starts.iter().copied().skip(1).chain([self.lengths.len()]);
+        let mut batches: Vec<_> = self.starts.iter().zip(ends).map(|(&start, end)| start..end).collect();
         generator.shuffle(&mut batches);
         Epoch { examples, batches }
     }

@@ -57,9 +57,9 @@ pub enum Tied {
     /// None
     None,
     /// The target's and the output's weight
-    #[default]
     Target,
-    /// The source's too; needs a joint vocabulary
+    /// The source's too; needs one vocabulary for both languages
+    #[default]
     All,
 }
 
@@ -98,8 +98,8 @@ pub struct NetworkConfig {
 }
 
 impl Default for NetworkConfig {
-    /// GRUs: 256 units in each direction of the encoder, 512 in the decoder, vectors of 256 tied with
-    /// the output, additive attention of 256 units with input feeding.
+    /// GRUs: 256 units in each direction of the encoder, 512 in the decoder, vectors of 256 that are one
+    /// for source, target and output, additive attention of 256 units with input feeding.
     fn default() -> Self {
         Self {
             cell: CellName::Gru,
@@ -110,7 +110,7 @@ impl Default for NetworkConfig {
             score: ScoreName::Additive,
             attention_size: 256,
             input_feeding: true,
-            tied: Tied::Target,
+            tied: Tied::All,
             embedding_dropout: 0.3,
             encoder_dropout: 0.3,
             output_dropout: 0.3,
@@ -148,8 +148,8 @@ impl NetworkConfig {
         }
         if self.tied == Tied::All && !joint {
             return Err(UsageError::new(
-                "the source's vectors can be tied to the target's only with one vocabulary for both: add \
-                 --joint, or choose --tied target",
+                "the source's vectors can be tied to the target's only with one vocabulary for both: \
+                 leave out --separate, or choose --tied target",
             ));
         }
         Ok(())

@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use app_kit::UsageError;
-use candle_core::{Device, Tensor};
-use candle_rnn::{Generator, Lengths, Mode};
-use language_model::LanguageModel;
-use rnn_decode::{BeamSearch, Ensemble, Found, Fusion, Hypotheses, Request, Sampling, sample};
+use candle_core::Device;
+use candle_rnn::{Generator, Mode};
+use language_model::{Continuations, LanguageModel};
+use rnn_decode::{BeamSearch, Ensemble, Found, Fusion, Hypotheses, Request, Sampling, draw};
 use serde::Serialize;
 
+use crate::batches::padded;
 use crate::decoding::Decoder;
 use crate::model::TranslationModel;
-use crate::vocabulary::Vocabularies;
+use crate::vocabulary::{Encoded, Vocabularies};
 
 /// How to translate.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,7 +169,7 @@ impl Translator {
         sentences: &[String],
         config: &TranslateConfig,
     ) -> Result<Vec<Result<Translation>>> {
-        let prefix = self.vocabularies().encode_target(&config.prefix).symbols;
+        let prefix = self.vocabularies().encode_target(&config.prefix)?.symbols;
         let mut translations: Vec<Option<Result<Translation>>> = sentences.iter().map(|_| None).collect();
         let mut sources = Vec::new();
         for (number, sentence) in sentences.iter().enumerate() {
@@ -182,15 +183,135 @@ impl Translator {
                 Err(error) => translations[number] = Some(Err(error)),
             }
         }
-        // Sentences of about the same length side by side: padding costs nothing, but the search goes
-        // on until the longest has ended.
+        // Sentences of about the same length side by side: the search goes on until the longest ends.
         sources.sort_by_key(|(_, source)| source.symbols.len());
         for sources in sources.chunks(config.batch.max(1)) {
             let symbols: Vec<&[u32]> = sources.iter().map(|(_, source)| &source.symbols[..]).collect();
-            for ((number, source), found) in sources.iter().zip(self.search(&symbols, &prefix, config)?) {
-                translations[*number] = Some(Ok(self.told(&sentences[*number], source, found, config)));
+            let numbers: Vec<usize> = sources.iter().map(|(number, _)| *number).collect();
+            let found = self.search(&symbols, &numbers, &prefix, config)?;
+            for ((number, source), found) in sources.iter().zip(found) {
+                let hypotheses = found.into_iter().map(|found| self.tell(found, source, config)).collect();
+                translations[*number] = Some(Ok(Translation {
+                    source: sentences[*number].clone(),
+                    source_tokens: source.symbols.iter().map(|&s| self.source_token(s)).collect(),
+                    hypotheses,
+                }));
             }
         }
         translations.into_iter().map(|each| each.context("a sentence was left out")).collect()
     }
+
+    /// The symbols of a sentence; none for an empty one.
+    fn read(&self, sentence: &str, config: &TranslateConfig) -> Result<Option<Source>> {
+        let text = sentence.trim();
+        let text = if self.model().config().lowercase { text.to_lowercase() } else { text.to_owned() };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let Encoded { symbols, places, unknown } = self.vocabularies().encode_source(&text)?;
+        if symbols.len() > config.max_source {
+            bail!(
+                "it has {} symbols, and {} are the most that are read: cut it into sentences, or raise \
+                 --max-source",
+                symbols.len(),
+                config.max_source
+            );
+        }
+        if !unknown.is_empty() {
+            let unknown: String = unknown.into_iter().collect();
+            tracing::warn!("the model has never seen the characters {unknown:?}: they are left out");
+        }
+        // A sentence of nothing but unknown characters.
+        Ok((symbols.len() > 1).then_some(Source { text, symbols, places }))
+    }
+
+    fn search(
+        &self,
+        sources: &[&[u32]],
+        numbers: &[usize],
+        prefix: &[u32],
+        config: &TranslateConfig,
+    ) -> Result<Vec<Vec<Found>>> {
+        let device = self.model().device();
+        let (symbols, lengths) = padded(sources, 0, device)?;
+        let mut translations = Vec::with_capacity(self.models.len());
+        for (model, decoder) in &self.models {
+            let encoded = model.network().encode(&symbols, &lengths, &mut Mode::Eval)?;
+            translations.push(decoder.begin(&encoded)?);
+        }
+        let ensemble = Ensemble::new(translations).context("there is no model to translate with")?;
+        let mut hypotheses: Box<dyn Hypotheses<Error = anyhow::Error> + '_> = Box::new(ensemble);
+        if let Some((model, weight)) = &self.language_model {
+            let continuations = Continuations::new(model, sources.len())?;
+            let continuations: Box<dyn Hypotheses<Error = anyhow::Error> + '_> = Box::new(continuations);
+            hypotheses = Box::new(Fusion::new(hypotheses, continuations, *weight));
+        }
+        let request = |source: &&[u32]| Request {
+            max_length: config.max_length.unwrap_or(2 * source.len() + 10).max(prefix.len()).max(1),
+            prefix: prefix.to_vec(),
+            source_length: source.len(),
+        };
+        let requests: Vec<Request> = sources.iter().map(request).collect();
+        let end = self.vocabularies().end();
+        let usage = |error: rnn_decode::BeamError<anyhow::Error>| match error {
+            rnn_decode::BeamError::Model(error) => error,
+            bad @ rnn_decode::BeamError::BadScore { .. } => anyhow::anyhow!("{bad}"),
+            other => UsageError::new(other.to_string()).into(),
+        };
+        match config.sampling {
+            None => config.search.search(&mut hypotheses, end, end, &requests).map_err(usage),
+            Some((sampling, seed)) => {
+                let generator = |&number: &usize| Generator::new(seed.wrapping_add(number as u64));
+                let mut generators: Vec<Generator> = numbers.iter().map(generator).collect();
+                let found = draw(&mut hypotheses, (end, end), &requests, sampling, &mut generators);
+                Ok(found.map_err(usage)?.into_iter().map(|found| vec![found]).collect())
+            }
+        }
+    }
+
+    fn tell(&self, found: Found, source: &Source, config: &TranslateConfig) -> Hypothesis {
+        let Found { symbols, log_prob, score, ended, mut attention } = found;
+        // Of a batch, whose longest source may be longer.
+        attention.iter_mut().for_each(|step| step.truncate(source.symbols.len()));
+        let target = self.vocabularies().target();
+        let mut tokens: Vec<String> = symbols.iter().map(|&symbol| target.token(symbol)).collect();
+        let mut text = self.vocabularies().decode_target(&symbols);
+        if config.replace_unknown {
+            let replaced = replace_unknown(&mut tokens, &attention, source);
+            if replaced {
+                text = target.join(&tokens);
+            }
+        }
+        Hypothesis { text, log_probability: log_prob, score, ended, tokens, attention }
+    }
+
+    fn source_token(&self, symbol: u32) -> String {
+        self.vocabularies().source().token(symbol)
+    }
+}
+
+/// A sentence that has been read.
+struct Source {
+    text: String,
+    symbols: Vec<u32>,
+    places: Vec<std::ops::Range<usize>>,
+}
+
+/// Puts in the place of every unknown word the word of the source that it attended to most (Luong et al.
+/// 2015, *Addressing the rare word problem*, with the attention as alignment). Says whether there was
+/// one.
+fn replace_unknown(tokens: &mut [String], attention: &[Vec<f32>], source: &Source) -> bool {
+    let mut replaced = false;
+    for (token, attention) in tokens.iter_mut().zip(attention) {
+        if token != rnn_text::UNKNOWN_WORD {
+            continue;
+        }
+        // Not the end, which is no word.
+        let words = attention.iter().zip(&source.places).filter(|(_, place)| !place.is_empty());
+        if let Some((_, place)) = words.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+            *token = source.text[place.clone()].to_owned();
+            replaced = true;
+        }
+    }
+    replaced
 }

@@ -8,6 +8,7 @@ use app_kit::UsageError;
 use rnn_text::{Tokenizer, Units};
 use serde::{Deserialize, Serialize};
 
+use crate::batches::Example;
 use crate::corpus::Pair;
 
 /// How sentences become symbols.
@@ -174,6 +175,17 @@ impl Vocabularies {
     /// What the tokenizer reports.
     pub fn encode_target(&self, sentence: &str) -> Result<Encoded> {
         encode(&self.target, sentence)
+    }
+
+    /// A pair as symbols, both sides with their ends.
+    ///
+    /// # Errors
+    /// What the tokenizers report.
+    pub fn example(&self, pair: &Pair) -> Result<Example> {
+        let source = self.encode_source(&pair.source)?.symbols;
+        let mut target = self.encode_target(&pair.target)?.symbols;
+        target.push(self.target_end);
+        Ok(Example { source, target })
     }
 
     /// The text of a target.

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 pub use corpus::{Corpus, Source};
 pub use stream::Stream;
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Tokenizer, UNKNOWN_WORD};
 pub use units::Units;
 
 /// What can go wrong between a file and a sequence of symbols.

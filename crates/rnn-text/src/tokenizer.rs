@@ -295,17 +295,38 @@ impl Tokenizer {
         }
     }
 
+    /// The text of tokens, some of which may be none of the vocabulary's, put together as
+    /// [`decode`](Self::decode) does.
+    pub fn join(&self, tokens: &[String]) -> String {
+        if self.units() != Units::Word {
+            return tokens.concat();
+        }
+        let mut text = String::new();
+        let mut previous = None;
+        for token in tokens {
+            text += between(previous, token);
+            text += token;
+            previous = Some(token.as_str());
+        }
+        text
+    }
+
     /// What stands between two symbols: a blank between most words, else nothing.
     pub(crate) fn separator(&self, previous: Option<u32>, next: u32) -> &'static str {
-        const CLOSING: &str = "\n.,;:!?)]}%’”…";
-        const OPENING: &str = "\n([{‘“";
-        let (Vocabulary::Word { tokens, .. }, Some(previous)) = (&self.vocabulary, previous) else {
-            return "";
-        };
-        let is_one_of = |id: u32, marks: &str| {
-            (tokens.get(id as usize)).is_some_and(|token| marks.contains(token.as_str()))
-        };
-        if is_one_of(previous, OPENING) || is_one_of(next, CLOSING) { "" } else { " " }
+        let Vocabulary::Word { tokens, .. } = &self.vocabulary else { return "" };
+        let token = |id: u32| tokens.get(id as usize).map_or("", String::as_str);
+        between(previous.map(token), token(next))
+    }
+}
+
+/// What stands between two words or marks.
+fn between(previous: Option<&str>, next: &str) -> &'static str {
+    const CLOSING: &str = "\n.,;:!?)]}%’”…";
+    const OPENING: &str = "\n([{‘“";
+    let is_one_of = |token: &str, marks: &str| !token.is_empty() && marks.contains(token);
+    match previous {
+        Some(previous) if !is_one_of(previous, OPENING) && !is_one_of(next, CLOSING) => " ",
+        _ => "",
     }
 }
 

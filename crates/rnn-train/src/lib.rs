@@ -59,6 +59,7 @@
 //! | [`mod@average`] | the mean of the weights of several checkpoints |
 //! | [`progress`] | a bar on a terminal, lines elsewhere |
 //! | [`metrics_log`], [`tensorboard`], [`curves`] | `metrics.jsonl`, TensorBoard events, `curves.svg` |
+//! | [`flags`] | [`TrainingArgs`]: the flags of a training |
 //! | [`files`] | files and folders that are either whole or not there |
 
 pub mod average;
@@ -66,6 +67,7 @@ pub mod checkpoint;
 pub mod clip;
 pub mod curves;
 pub mod files;
+pub mod flags;
 pub mod gradients;
 pub mod measure;
 pub mod metrics_log;
@@ -81,6 +83,7 @@ pub use average::average;
 pub use candle_rnn::LossSum;
 pub use checkpoint::Best;
 pub use clip::{clip, clip_value};
+pub use flags::TrainingArgs;
 pub use gradients::Gradients;
 pub use measure::Measure;
 pub use optimizer::{Optimizer, OptimizerConfig};

@@ -7,7 +7,7 @@ use super::history::History;
 use super::plan::{Plan, Walk};
 use super::{AddRows, Layer, tensor};
 use crate::attention::row::{Attend, AttendBack, Comparison, Places};
-use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Tanh, Team, Vector};
+use crate::kernels::{Buffer, Kernel, Lanes, Packed, Real, Rows, Tanh, Team};
 use crate::kernels::{add_rows, transposed_product, with_numbers};
 use crate::sequence::feeding::Feeding;
 

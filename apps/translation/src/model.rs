@@ -1,0 +1,120 @@
+//! [`TranslationModel`]: a trained network with its vocabularies, as it lies in a model folder.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use app_kit::ModelFolder;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::Languages;
+use crate::network::{Network, NetworkConfig};
+use crate::vocabulary::Vocabularies;
+
+/// The name of this application in `config.toml`.
+pub const APPLICATION: &str = "translation";
+
+/// `config.toml` of a model folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TranslationConfig {
+    /// Symbols of the source.
+    pub source_vocab: usize,
+    /// Symbols of the target.
+    pub target_vocab: usize,
+    /// Whether both languages have one vocabulary.
+    pub joint: bool,
+    /// Whether sentences are put into lower case before they are read.
+    pub lowercase: bool,
+    /// What the languages were called in the training data.
+    #[serde(default)]
+    pub languages: Languages,
+    /// The shape of the network.
+    pub network: NetworkConfig,
+}
+
+/// A trained model.
+#[derive(Clone, Debug)]
+pub struct TranslationModel {
+    config: TranslationConfig,
+    vocabularies: Vocabularies,
+    network: Network,
+    device: Device,
+}
+
+impl TranslationModel {
+    /// A network in memory, with what belongs to it.
+    pub fn new(
+        config: TranslationConfig,
+        vocabularies: Vocabularies,
+        network: Network,
+        device: &Device,
+    ) -> Self {
+        Self { config, vocabularies, network, device: device.clone() }
+    }
+
+    /// Reads a model folder, or the best model of a run folder.
+    ///
+    /// # Errors
+    /// What is missing, damaged or of another application, by file.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        let folder = ModelFolder::open(folder, APPLICATION, &[])?;
+        let config: TranslationConfig = folder.config()?;
+        let folder = ModelFolder::open(folder.path(), APPLICATION, Vocabularies::files(config.joint))?;
+        let vocabularies = Vocabularies::load(folder.path(), config.joint)?;
+        let found = (vocabularies.source().vocab_size(), vocabularies.target().vocab_size());
+        ensure!(
+            found == (config.source_vocab, config.target_vocab),
+            "the vocabularies in {} have {} and {} symbols but config.toml says {} and {}: the files are of \
+             different models",
+            folder.path().display(),
+            found.0,
+            found.1,
+            config.source_vocab,
+            config.target_vocab
+        );
+        let damaged =
+            || format!("{} is damaged: copy it again, or train the model again", folder.weights().display());
+        let weights = candle_core::safetensors::load(folder.weights(), device).with_context(damaged)?;
+        let vb = VarBuilder::from_tensors(weights, DType::F32, device);
+        let network = Network::new(&config.network, config.source_vocab, config.target_vocab, vb);
+        Ok(Self::new(config, vocabularies, network.with_context(damaged)?, device))
+    }
+
+    /// The settings it was made with.
+    pub fn config(&self) -> &TranslationConfig {
+        &self.config
+    }
+
+    /// The vocabularies of both languages.
+    pub fn vocabularies(&self) -> &Vocabularies {
+        &self.vocabularies
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+/// Writes a model folder; `folder` exists.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(crate) fn save(
+    folder: &Path,
+    config: &TranslationConfig,
+    vocabularies: &Vocabularies,
+    weights: &HashMap<String, Tensor>,
+) -> Result<()> {
+    ModelFolder::write_config(folder, APPLICATION, config)?;
+    vocabularies.save(folder)?;
+    let path = folder.join(app_kit::model_folder::WEIGHTS);
+    candle_core::safetensors::save(weights, &path).with_context(|| format!("cannot write {}", path.display()))
+}
