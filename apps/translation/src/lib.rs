@@ -11,7 +11,15 @@ pub mod model;
 pub mod network;
 pub mod pictures;
 pub mod score;
+pub mod stream;
 pub mod task;
 pub mod train;
 pub mod translator;
 pub mod vocabulary;
+
+pub use batches::BatchConfig;
+pub use corpus::Pair;
+pub use model::{TranslationConfig, TranslationModel};
+pub use network::{Network, NetworkConfig};
+pub use train::{RunConfig, TrainArgs, Trained, train_on_pairs};
+pub use translator::{Hypothesis, TranslateConfig, Translation, Translator};
