@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use candle_rnn::{Activation, Cell, Lengths, Mode, Parameters, Rnn, RnnConfig, State};
+use candle_rnn::{
+    Activation, AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, Lengths, MatmulPrecision, Mode,
+    Parameters, Rnn, RnnConfig, State,
+};
 use end_to_end::largest_difference;
 
 const TOLERANCE: f64 = 1e-5;
@@ -22,6 +25,11 @@ impl Case {
         self.tensors.get(key).unwrap_or_else(|| panic!("{} has no {key}", self.name))
     }
 
+    fn weights(&self) -> HashMap<String, Tensor> {
+        let weights = self.tensors.iter();
+        weights.filter_map(|(key, w)| Some((key.strip_prefix("w/")?.into(), w.clone()))).collect()
+    }
+
     fn compare(&self, key: &str, ours: &Tensor) -> Result<()> {
         let theirs = self.get(key);
         assert_eq!(ours.dims(), theirs.dims(), "{}: shape of {key}", self.name);
@@ -35,9 +43,7 @@ impl Case {
 fn check(case: &Case, config: &RnnConfig) -> Result<()> {
     let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
     let rnn = Rnn::new(config, parameters.builder())?;
-    let weights =
-        case.tensors.iter().filter_map(|(key, w)| Some((key.strip_prefix("w/")?.into(), w.clone())));
-    let weights: HashMap<String, Tensor> = weights.collect();
+    let weights = case.weights();
     assert_eq!(weights.len(), parameters.named().len(), "{}: number of weights", case.name);
     parameters.assign(&weights)?;
 
@@ -87,8 +93,8 @@ fn check(case: &Case, config: &RnnConfig) -> Result<()> {
     Ok(())
 }
 
-/// All eight cases of one file: 1 and 2 layers, 1 and 2 directions, with and without lengths.
-fn check_file(kind: &str, cell: Cell) -> Result<()> {
+/// The eight cases of one file.
+fn cases(kind: &str) -> Result<HashMap<String, HashMap<String, Tensor>>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{kind}.safetensors"));
     let mut cases: HashMap<String, HashMap<String, Tensor>> = HashMap::new();
     for (key, tensor) in candle_core::safetensors::load(path, &Device::Cpu)? {
@@ -96,7 +102,66 @@ fn check_file(kind: &str, cell: Cell) -> Result<()> {
         cases.entry(case.to_string()).or_default().insert(key.to_string(), tensor);
     }
     assert_eq!(cases.len(), 8);
-    for (name, tensors) in cases {
+    Ok(cases)
+}
+
+/// Loads the case into an [`AttentionRnn`], runs it by `forward` and by `reference`, and compares.
+fn check_attention(case: &Case, config: &AttentionRnnConfig) -> Result<()> {
+    let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
+    let layer = AttentionRnn::new(config, parameters.builder())?;
+    parameters.assign(&case.weights())?;
+    assert_eq!(case.weights().len(), parameters.named().len(), "{}: number of weights", case.name);
+    let lengths = case.get("lengths").to_vec1::<i64>()?.into_iter().map(|length| length as usize);
+    let inputs = ["x", "state", "memory"].map(|name| Var::from_tensor(case.get(name)));
+    let [x, state, memory] = inputs;
+    let (x, state, memory) = (x?, state?, memory?);
+    let lengths = Lengths::new(lengths.collect(), memory.dim(1)?)?;
+    for reference in [false, true] {
+        let memory_with_keys = layer.memory(&memory, &lengths)?;
+        let output = match reference {
+            false => layer.forward(&x, None, &state, &memory_with_keys)?,
+            true => layer.reference(&x, None, &state, &memory_with_keys)?,
+        };
+        case.compare("output", &output)?;
+        let gradients = (output * case.get("up/output"))?.sum_all()?.backward()?;
+        let inputs = [("x", &x), ("state", &state), ("memory", &memory)];
+        let inputs = inputs.into_iter().map(|(name, variable)| (name.to_string(), variable.clone()));
+        let weights = parameters.named().into_iter().map(|(name, var)| (format!("w/{name}"), var));
+        for (name, variable) in inputs.chain(weights) {
+            let gradient = gradients.get(&variable);
+            let gradient = gradient.unwrap_or_else(|| panic!("{}: no gradient of {name}", case.name));
+            case.compare(&format!("g/{name}"), gradient)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn attention_agrees_with_pytorch() -> Result<()> {
+    for (name, tensors) in cases("attention")? {
+        let key = tensors["w/attention.key.weight"].dim(0)?;
+        let cell = if name.starts_with("lstm") { Cell::lstm() } else { Cell::Gru };
+        let config = AttentionRnnConfig {
+            cell,
+            input_size: tensors["x"].dim(2)?,
+            hidden_size: tensors["w/weight_hh_l0"].dim(0)? / cell.gates(),
+            memory_size: tensors["memory"].dim(2)?,
+            output_size: tensors["output"].dim(2)?,
+            score: match name.contains(".additive.") {
+                true => AttentionScore::Additive(key),
+                false => AttentionScore::Multiplicative,
+            },
+            input_feeding: name.ends_with(".feeding"),
+            matmul: MatmulPrecision::Full,
+        };
+        check_attention(&Case { name, tensors }, &config)?;
+    }
+    Ok(())
+}
+
+/// All cases of one file: 1 and 2 layers, 1 and 2 directions, with and without lengths.
+fn check_file(kind: &str, cell: Cell) -> Result<()> {
+    for (name, tensors) in cases(kind)? {
         let hidden = tensors["w/weight_hh_l0"].dim(0)? / cell.gates();
         let config = RnnConfig {
             layers: if name.starts_with("l2") { 2 } else { 1 },

@@ -27,8 +27,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Learn from a text
-    #[command(after_help = "Unless told otherwise: 16 epochs of Adam at a learning rate of 0.002 that falls along \
-        a cosine, gradients of norm 5 at most, 2 checkpoints kept.")]
+    #[command(
+        after_help = "Unless told otherwise: 16 epochs of Adam at a learning rate of 0.002 that falls along \
+        a cosine, gradients of norm 5 at most, 2 checkpoints kept."
+    )]
     Train(Box<TrainCommand>),
     /// Measure how well a model predicts a text: nats, bits per character, perplexity
     Eval(EvalArgs),

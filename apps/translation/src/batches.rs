@@ -123,7 +123,12 @@ impl Padded {
             examples.iter().map(|example| (&example.source[..], &example.target[..])).unzip();
         let shifted: Vec<Vec<u32>> = targets
             .iter()
-            .map(|target| [begin].into_iter().chain(target.split_last().map_or(&[][..], |(_, rest)| rest).iter().copied()).collect())
+            .map(|target| {
+                [begin]
+                    .into_iter()
+                    .chain(target.split_last().map_or(&[][..], |(_, rest)| rest).iter().copied())
+                    .collect()
+            })
             .collect();
         let shifted: Vec<&[u32]> = shifted.iter().map(Vec::as_slice).collect();
         let (sources, source_lengths) = padded(&sources, 0, device)?;
@@ -140,7 +145,8 @@ impl Padded {
 pub fn padded(rows: &[&[u32]], padding: u32, device: &Device) -> Result<(Tensor, Lengths)> {
     let time = rows.iter().map(|row| row.len()).max().unwrap_or(0);
     let lengths = Lengths::new(rows.iter().map(|row| row.len()).collect(), time)?;
-    let fill = |row: &&[u32]| row.iter().copied().chain(std::iter::repeat(padding)).take(time).collect::<Vec<_>>();
+    let fill =
+        |row: &&[u32]| row.iter().copied().chain(std::iter::repeat(padding)).take(time).collect::<Vec<_>>();
     let symbols: Vec<u32> = rows.iter().flat_map(fill).collect();
     Ok((Tensor::from_vec(symbols, (rows.len(), time), device)?, lengths))
 }
@@ -151,7 +157,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn examples(lengths: &[(usize, usize)]) -> Vec<Example> {
-        let example = |&(source, target): &(usize, usize)| Example { source: vec![1; source], target: vec![2; target] };
+        let example =
+            |&(source, target): &(usize, usize)| Example { source: vec![1; source], target: vec![2; target] };
         lengths.iter().map(example).collect()
     }
 
@@ -195,7 +202,10 @@ mod tests {
         assert_eq!(batch.sources.to_vec2::<u32>()?, [[4, 5, 9], [7, 9, 0]]);
         assert_eq!(batch.inputs.to_vec2::<u32>()?, [[9, 6], [9, 9]]);
         assert_eq!(batch.targets.to_vec2::<u32>()?, [[6, 9], [9, IGNORED]]);
-        assert_eq!((batch.source_lengths.as_slice(), batch.target_lengths.as_slice()), (&[3, 2][..], &[2, 1][..]));
+        assert_eq!(
+            (batch.source_lengths.as_slice(), batch.target_lengths.as_slice()),
+            (&[3, 2][..], &[2, 1][..])
+        );
         assert!(Padded::new(&[], 9, &Device::Cpu).is_err());
         Ok(())
     }

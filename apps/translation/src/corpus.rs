@@ -220,7 +220,8 @@ fn embedded(part: Part, languages: &Languages) -> Result<Vec<Pair>> {
         Part::Test => &set.test,
     };
     let source = languages.source.as_deref().unwrap_or(LANGUAGES[0]);
-    let target = languages.target.as_deref().unwrap_or(if source == "en" { LANGUAGES[1] } else { LANGUAGES[0] });
+    let target =
+        languages.target.as_deref().unwrap_or(if source == "en" { LANGUAGES[1] } else { LANGUAGES[0] });
     let other = |language: &str| LANGUAGES.contains(&language);
     if !other(source) || !other(target) || source == target {
         return Err(UsageError::new(format!(
@@ -356,7 +357,10 @@ mod tests {
         let (_a, source) = file("a.de", &packed.finish()?);
         let (_b, target) = file("a.en", "\u{feff}a dog runs\nnothing\ntwo".as_bytes());
         let pairs = read(&Source::Lines(source, target), &Languages::default())?;
-        assert_eq!(pairs, [pair("ein Hund\u{2028}läuft", "a dog runs"), pair("", "nothing"), pair("zwei", "two")]);
+        assert_eq!(
+            pairs,
+            [pair("ein Hund\u{2028}läuft", "a dog runs"), pair("", "nothing"), pair("zwei", "two")]
+        );
         Ok(())
     }
 
@@ -400,7 +404,9 @@ mod tests {
         let text = b"{\"translation\":{\"de\":\"Hund\",\"en\":\"dog\"}}".as_slice();
         assert_eq!(read_table("a.jsonl", text, &languages("de", "en"))?, [pair("Hund", "dog")]);
         let refused = |text: &[u8]| message(read_table("a.jsonl", text, &Languages::default()));
-        assert!(refused(b"{\"source\":\"a\",\"target\":\"b\"}\n{\"source\":1}").contains("line 2 has no text"));
+        assert!(
+            refused(b"{\"source\":\"a\",\"target\":\"b\"}\n{\"source\":1}").contains("line 2 has no text")
+        );
         assert!(refused(b"[1").contains("line 1 is no JSON object"));
         Ok(())
     }

@@ -33,8 +33,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Learn from pairs of sentences
-    #[command(after_help = "Unless told otherwise: 10 epochs of Adam at a learning rate of 0.001 that rises for 200 \
-        steps and falls along a cosine, gradients of norm 1 at most, 2 checkpoints kept.")]
+    #[command(
+        after_help = "Unless told otherwise: 10 epochs of Adam at a learning rate of 0.001 that rises for 200 \
+        steps and falls along a cosine, gradients of norm 1 at most, 2 checkpoints kept."
+    )]
     Train(Box<TrainCommand>),
     /// Translate the lines of the standard input
     Translate(Box<TranslateArgs>),
@@ -315,7 +317,9 @@ fn translate(args: &TranslateArgs) -> Result<()> {
                     eprintln!("line {number} is not translated: {error:#}");
                     // As many lines out as in.
                     match args.json {
-                        true => writeln!(out, "{}", json!({ "line": number, "error": format!("{error:#}") }))?,
+                        true => {
+                            writeln!(out, "{}", json!({ "line": number, "error": format!("{error:#}") }))?
+                        }
                         false if args.nbest == 1 => writeln!(out)?,
                         false => {}
                     }
@@ -339,8 +343,7 @@ fn translated(
     batch: Vec<Line>,
     config: &TranslateConfig,
 ) -> Result<Vec<(usize, Result<Translation>)>> {
-    let sentences: Vec<String> =
-        batch.iter().filter_map(|(_, line)| line.as_ref().ok()).cloned().collect();
+    let sentences: Vec<String> = batch.iter().filter_map(|(_, line)| line.as_ref().ok()).cloned().collect();
     let mut translations = translator.translate(&sentences, config)?.into_iter();
     let each = |(number, line): Line| {
         let translation = match line {
@@ -406,9 +409,8 @@ fn eval(args: &EvalArgs) -> Result<()> {
         }
     };
     if args.json {
-        let comparison = comparison.map(|c| {
-            json!({ "baseline": c.baseline.score, "system": c.system.score, "p_value": c.p_value })
-        });
+        let comparison = comparison
+            .map(|c| json!({ "baseline": c.baseline.score, "system": c.system.score, "p_value": c.p_value }));
         println!(
             "{}",
             json!({

@@ -13,8 +13,8 @@ use app_kit::UsageError;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use candle_rnn::{
-    AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, CrossEntropy, Embedding, Lengths, Linear, LossSum,
-    MatmulPrecision, Memory, Mode, Rnn, RnnConfig, dropout, dropout_over_time,
+    AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, CrossEntropy, Embedding, Lengths, Linear,
+    LossSum, MatmulPrecision, Memory, Mode, Rnn, RnnConfig, dropout, dropout_over_time,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -143,7 +143,9 @@ impl NetworkConfig {
             ("output dropout", self.output_dropout),
         ] {
             if !(0.0..1.0).contains(&value) {
-                return Err(UsageError::new(format!("the {name} must be at least 0 and below 1, not {value}")));
+                return Err(UsageError::new(format!(
+                    "the {name} must be at least 0 and below 1, not {value}"
+                )));
             }
         }
         if self.tied == Tied::All && !joint {
@@ -253,7 +255,12 @@ impl Network {
     ///
     /// # Errors
     /// Symbols outside the vocabulary.
-    pub fn encode(&self, sources: &Tensor, lengths: &Lengths, mode: &mut Mode) -> candle_core::Result<Encoded> {
+    pub fn encode(
+        &self,
+        sources: &Tensor,
+        lengths: &Lengths,
+        mode: &mut Mode,
+    ) -> candle_core::Result<Encoded> {
         let vectors = self.drop(&self.source.forward(sources)?, self.config.embedding_dropout, mode)?;
         let (states, last) = self.encoder.forward(&vectors, Some(lengths), None, mode)?;
         let states = self.drop(&states, self.config.encoder_dropout, mode)?;

@@ -29,8 +29,9 @@ impl Lines {
                         if bytes.ends_with(b"\n") {
                             bytes.pop();
                         }
-                        String::from_utf8(bytes)
-                            .map_err(|error| anyhow!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+                        String::from_utf8(bytes).map_err(|error| {
+                            anyhow!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())
+                        })
                     }
                     Err(error) => {
                         let _ = send.send((number, Err(anyhow!("it cannot be read: {error}"))));

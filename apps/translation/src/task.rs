@@ -98,7 +98,12 @@ impl TranslationTask {
     /// The model as it is now.
     pub fn model(&self) -> TranslationModel {
         let device = self.parameters.device();
-        TranslationModel::new(self.config.clone(), self.data.vocabularies.clone(), self.network.clone(), device)
+        TranslationModel::new(
+            self.config.clone(),
+            self.data.vocabularies.clone(),
+            self.network.clone(),
+            device,
+        )
     }
 }
 

@@ -404,7 +404,8 @@ fn task(
     };
     let data = Data { vocabularies, train, validation };
     let seed = config.training.seed;
-    let task = TranslationTask::new(settings, data, *batches, config.label_smoothing, *measures, seed, device)?;
+    let task =
+        TranslationTask::new(settings, data, *batches, config.label_smoothing, *measures, seed, device)?;
     Ok((task, dropped))
 }
 
@@ -423,7 +424,9 @@ fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>, V
         (names, _) => Source::named(names, part).map(Some),
     };
     let train = named(&args.data, Part::Train, &config.data.train)?.ok_or_else(|| {
-        UsageError::new("there is nothing to learn from: give --data SOURCE TARGET, a .tsv, a .jsonl, or embedded")
+        UsageError::new(
+            "there is nothing to learn from: give --data SOURCE TARGET, a .tsv, a .jsonl, or embedded",
+        )
     })?;
     let validation = match named(&args.validation, Part::Validation, &config.data.validation)? {
         Some(validation) => validation,

@@ -66,9 +66,8 @@ impl Vocabularies {
     /// # Errors
     /// [`UsageError`] for different units in a joint vocabulary; a vocabulary too small for its units.
     pub fn train(pairs: &[Pair], config: &VocabularyConfig) -> Result<Self> {
-        let lines = |of: fn(&Pair) -> &str| -> String {
-            pairs.iter().flat_map(|pair| [of(pair), "\n"]).collect()
-        };
+        let lines =
+            |of: fn(&Pair) -> &str| -> String { pairs.iter().flat_map(|pair| [of(pair), "\n"]).collect() };
         let (sources, targets) = (lines(|pair| &pair.source), lines(|pair| &pair.target));
         if !config.joint {
             let source = Tokenizer::train(config.source_units, &sources, config.size)?;
@@ -114,7 +113,8 @@ impl Vocabularies {
             true => (load(JOINT)?, None),
             false => (load(SOURCE)?, Some(load(TARGET)?)),
         };
-        Self::new(source, target).with_context(|| format!("the vocabulary in {} is damaged", folder.display()))
+        Self::new(source, target)
+            .with_context(|| format!("the vocabulary in {} is damaged", folder.display()))
     }
 
     /// Writes the vocabularies into a folder.

@@ -15,8 +15,10 @@
 //! with `|Y|` counting the end and i running over the places of the source.
 
 use std::cmp::Ordering;
-use std::rc::Rc;
+use std::ops::Range;
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Hypotheses;
@@ -133,13 +135,28 @@ pub enum BeamError<E> {
     Model(E),
 }
 
+/// A log-probability that is none.
+struct BadScore {
+    symbol: usize,
+    value: f32,
+}
+
+impl<E> From<BadScore> for BeamError<E> {
+    fn from(BadScore { symbol, value }: BadScore) -> Self {
+        Self::BadScore { symbol, value }
+    }
+}
+
+/// Log-probabilities that are looked at together.
+const BLOCK: usize = 64;
+
 /// A hypothesis on its way.
 #[derive(Clone, Debug)]
 struct Live {
     symbols: Vec<u32>,
     log_prob: f64,
     /// Of each symbol; hypotheses with the same beginning share it.
-    attention: Vec<Rc<[f32]>>,
+    attention: Vec<Arc<[f32]>>,
 }
 
 /// The search for one sequence.
@@ -199,18 +216,27 @@ impl BeamSearch {
             }
             let attention = model.attention();
             let source = attention.map_or(0, |attention| attention.len() / hypotheses);
+            let mut first = 0;
+            let rows_of = |beam: &Beam| {
+                let rows = first..first + beam.live.len();
+                first = rows.end;
+                rows
+            };
+            let rows: Vec<Range<usize>> = beams.iter().map(rows_of).collect();
+            // Each sequence for itself, and the sequences shared among the threads.
+            let advance = |(beam, rows): (&mut Beam, &Range<usize>)| {
+                let attended = attention.map(|a| &a[rows.start * source..rows.end * source]);
+                beam.advance(&log_probs[rows.start * vocab..rows.end * vocab], vocab, attended, end)
+            };
+            let continued: Vec<Vec<(usize, u32)>> =
+                beams.par_iter_mut().zip(&rows).map(advance).collect::<Result<_, BadScore>>()?;
             symbols.clear();
             let mut from = Vec::new();
-            let mut first = 0;
-            for beam in &mut beams {
-                let rows = first..first + beam.live.len();
-                let attended = attention.map(|a| &a[rows.start * source..rows.end * source]);
-                let log_probs = &log_probs[rows.start * vocab..rows.end * vocab];
-                for (row, symbol) in beam.advance(log_probs, vocab, attended, end)? {
+            for (rows, continued) in rows.iter().zip(continued) {
+                for (row, symbol) in continued {
                     from.push(rows.start + row);
                     symbols.push(symbol);
                 }
-                first = rows.end;
             }
             let unchanged = from.len() == hypotheses && from.iter().enumerate().all(|(i, &from)| i == from);
             if !symbols.is_empty() && !unchanged {
@@ -245,7 +271,7 @@ impl BeamSearch {
     }
 
     /// `cp`; a place that was not attended to at all has the smallest attention there is.
-    fn coverage(&self, attention: &[Rc<[f32]>], source_length: usize) -> f64 {
+    fn coverage(&self, attention: &[Arc<[f32]>], source_length: usize) -> f64 {
         if self.coverage_penalty == 0.0 || attention.is_empty() {
             return 0.0;
         }
@@ -269,17 +295,19 @@ impl Request {
 impl Beam<'_> {
     /// Takes the best continuations of the live hypotheses, whose rows of `log_probs` and `attention`
     /// these are. Gives for each that lives on the row it continues, and its symbol.
-    fn advance<E>(
+    fn advance(
         &mut self,
         log_probs: &[f32],
         vocab: usize,
         attention: Option<&[f32]>,
         end: u32,
-    ) -> Result<Vec<(usize, u32)>, BeamError<E>> {
-        if let Some((at, &value)) =
-            log_probs.iter().enumerate().find(|(_, x)| x.is_nan() || **x == f32::INFINITY)
+    ) -> Result<Vec<(usize, u32)>, BadScore> {
+        // A comparison with a NaN is false; without a branch, so that many are compared at once.
+        let good = |block: &[f32]| block.iter().fold(true, |good, &x| good & (x < f32::INFINITY));
+        if !log_probs.chunks(BLOCK).all(good)
+            && let Some((at, &value)) = log_probs.iter().enumerate().find(|(_, x)| !(**x < f32::INFINITY))
         {
-            return Err(BeamError::BadScore { symbol: at % vocab, value });
+            return Err(BadScore { symbol: at % vocab, value });
         }
         let places = self.search.beam - self.found.len();
         let mut best = Vec::with_capacity(places + 1);
@@ -327,7 +355,7 @@ impl Beam<'_> {
         let Live { symbols, log_prob, .. } = &self.live[from];
         let forced = self.request.prefix.get(symbols.len());
         let banned = if forced.is_some() { Vec::new() } else { self.banned(symbols) };
-        let mut consider = |symbol: u32, score: f32| {
+        let consider = |symbol: u32, score: f32, best: &mut Vec<Candidate>| {
             let log_prob = log_prob + f64::from(score);
             if best.len() == places && best.last().is_some_and(|last| log_prob <= last.log_prob) {
                 return;
@@ -342,9 +370,22 @@ impl Beam<'_> {
             best.insert(at, Candidate { from, symbol, log_prob });
             best.truncate(places);
         };
-        match forced {
-            Some(&symbol) => row.get(symbol as usize).into_iter().for_each(|&score| consider(symbol, score)),
-            None => row.iter().zip(0..).for_each(|(&score, symbol)| consider(symbol, score)),
+        if let Some(&symbol) = forced {
+            row.get(symbol as usize).into_iter().for_each(|&score| consider(symbol, score, best));
+            return;
+        }
+        for (block, first) in row.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+            // Nearly all blocks have nothing that is good enough.
+            let most =
+                block.iter().fold(f32::NEG_INFINITY, |most, &score| if score > most { score } else { most });
+            if let Some(worst) = best.get(places - 1)
+                && log_prob + f64::from(most) <= worst.log_prob
+            {
+                continue;
+            }
+            for (&score, symbol) in block.iter().zip(first..) {
+                consider(symbol, score, best);
+            }
         }
     }
 

@@ -244,7 +244,9 @@ impl Tokenizer {
                 let starts = line.char_indices().map(|(at, symbol)| at..at + symbol.len_utf8());
                 Ok(self.encode(line)?.into_iter().zip(starts).collect())
             }
-            Vocabulary::Byte => Ok(line.bytes().enumerate().map(|(at, byte)| (byte.into(), at..at + 1)).collect()),
+            Vocabulary::Byte => {
+                Ok(line.bytes().enumerate().map(|(at, byte)| (byte.into(), at..at + 1)).collect())
+            }
             Vocabulary::Bpe { library, .. } | Vocabulary::Word { library, .. } => {
                 let encoding = library.encode(line, false).map_err(library_error)?;
                 let places = encoding.get_offsets().iter().map(|&(start, end)| start..end);
