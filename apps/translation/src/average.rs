@@ -8,7 +8,7 @@ use candle_core::Device;
 use rnn_train::checkpoint;
 use rnn_train::files::replace_folder;
 
-use crate::model::{self, APPLICATION, TranslationConfig, TranslationModel};
+use crate::model::{APPLICATION, TranslationConfig, TranslationModel};
 use crate::vocabulary::Vocabularies;
 
 /// The newest `count` checkpoints of a run.
@@ -40,10 +40,6 @@ pub fn average(model: &Path, folders: &[PathBuf], out: &Path) -> Result<()> {
     let config: TranslationConfig = folder.config()?;
     let vocabularies = Vocabularies::load(folder.path(), config.joint)?;
     let weights = rnn_train::average(folders, &Device::Cpu)?;
-    replace_folder(out, |new| {
-        model::save(new, &config, &vocabularies, &weights)?;
-        // It must be a model before anyone sees it.
-        TranslationModel::load(new, &Device::Cpu).map(drop)
-    })
-    .with_context(|| format!("cannot write {}", out.display()))
+    let model = TranslationModel::new(config, vocabularies, weights, &Device::Cpu)?;
+    replace_folder(out, |new| model.save(new)).with_context(|| format!("cannot write {}", out.display()))
 }

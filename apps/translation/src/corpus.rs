@@ -41,10 +41,14 @@ pub enum Part {
     Validation,
     /// 500 pairs to measure it by.
     Test,
+    /// The half of the test pairs that combine words which never stand together in training.
+    Unseen,
 }
 
 /// The name of the built-in set on the command line.
 pub const EMBEDDED: &str = "embedded";
+/// The name of its [`Part::Unseen`].
+const UNSEEN: &str = "embedded-unseen";
 
 impl Source {
     /// What `--data` and its kin name: one file, two files of lines, or `embedded`.
@@ -54,6 +58,7 @@ impl Source {
     pub fn named(names: &[String], embedded: Part) -> Result<Self, UsageError> {
         match names {
             [name] if name == EMBEDDED => Ok(Self::Embedded(embedded)),
+            [name] if name == UNSEEN => Ok(Self::Embedded(Part::Unseen)),
             [table] => Ok(Self::Table(absolute(table))),
             [source, target] => Ok(Self::Lines(absolute(source), absolute(target))),
             _ => Err(UsageError::new(format!(
@@ -217,8 +222,9 @@ fn embedded(part: Part, languages: &Languages) -> Result<Vec<Pair>> {
     let pairs = match part {
         Part::Train => &set.train,
         Part::Validation => &set.validation,
-        Part::Test => &set.test,
+        Part::Test | Part::Unseen => &set.test,
     };
+    let pairs = pairs.iter().filter(|pair| part != Part::Unseen || pair.novel);
     let source = languages.source.as_deref().unwrap_or(LANGUAGES[0]);
     let target =
         languages.target.as_deref().unwrap_or(if source == "en" { LANGUAGES[1] } else { LANGUAGES[0] });
@@ -233,7 +239,7 @@ fn embedded(part: Part, languages: &Languages) -> Result<Vec<Pair>> {
         "en" => pair(english, chinese),
         _ => pair(chinese, english),
     };
-    Ok(pairs.iter().map(|pair| sides(&pair.english, &pair.chinese)).collect())
+    Ok(pairs.map(|pair| sides(&pair.english, &pair.chinese)).collect())
 }
 
 /// Puts every sentence into lower case.
@@ -416,6 +422,8 @@ mod tests {
         let there = read(&Source::Embedded(Part::Test), &Languages::default())?;
         let back = read(&Source::Embedded(Part::Test), &languages("zh_TW", "en"))?;
         assert_eq!((there.len(), &there[0].source), (500, &back[0].target));
+        let unseen = read(&Source::Embedded(Part::Unseen), &Languages::default())?;
+        assert!(unseen.len() == 250 && unseen.iter().all(|pair| there.contains(pair)));
         assert!(read(&Source::Embedded(Part::Test), &languages("en", "de")).is_err());
         Ok(())
     }

@@ -179,7 +179,8 @@ struct TranslateArgs {
 struct EvalArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Pairs: two files of lines, a .tsv or .jsonl, or `embedded` [default: the run's validation pairs]
+    /// Pairs: two files of lines, a .tsv or .jsonl, `embedded`, or
+    /// `embedded-unseen` [default: the run's validation pairs]
     #[arg(long, value_name = "FILE", num_args = 1..=2)]
     data: Vec<String>,
     /// Column or key of the sources [default: as in training]

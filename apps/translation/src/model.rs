@@ -40,18 +40,24 @@ pub struct TranslationModel {
     config: TranslationConfig,
     vocabularies: Vocabularies,
     network: Network,
+    weights: HashMap<String, Tensor>,
     device: Device,
 }
 
 impl TranslationModel {
-    /// A network in memory, with what belongs to it.
+    /// A model of these weights, by name.
+    ///
+    /// # Errors
+    /// Settings that do not fit each other; a weight that is missing or has another shape.
     pub fn new(
         config: TranslationConfig,
         vocabularies: Vocabularies,
-        network: Network,
+        weights: HashMap<String, Tensor>,
         device: &Device,
-    ) -> Self {
-        Self { config, vocabularies, network, device: device.clone() }
+    ) -> Result<Self> {
+        let vb = VarBuilder::from_tensors(weights.clone(), DType::F32, device);
+        let network = Network::new(&config.network, config.source_vocab, config.target_vocab, vb)?;
+        Ok(Self { config, vocabularies, network, weights, device: device.clone() })
     }
 
     /// Reads a model folder, or the best model of a run folder.
@@ -77,9 +83,15 @@ impl TranslationModel {
         let damaged =
             || format!("{} is damaged: copy it again, or train the model again", folder.weights().display());
         let weights = candle_core::safetensors::load(folder.weights(), device).with_context(damaged)?;
-        let vb = VarBuilder::from_tensors(weights, DType::F32, device);
-        let network = Network::new(&config.network, config.source_vocab, config.target_vocab, vb);
-        Ok(Self::new(config, vocabularies, network.with_context(damaged)?, device))
+        Self::new(config, vocabularies, weights, device).with_context(damaged)
+    }
+
+    /// Writes a model folder; `folder` exists. Write into one that nobody sees yet.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        save(folder, &self.config, &self.vocabularies, &self.weights)
     }
 
     /// The settings it was made with.

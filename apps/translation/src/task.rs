@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::batches::{BatchConfig, Batches, Epoch, Example, IGNORED, Padded};
 use crate::corpus::Pair;
 use crate::evaluate::{self, Measures};
-use crate::model::{self, TranslationConfig, TranslationModel};
+use crate::model::{TranslationConfig, TranslationModel};
 use crate::network::Network;
 use crate::translator::{TranslateConfig, Translator};
 use crate::vocabulary::Vocabularies;
@@ -95,15 +95,13 @@ impl TranslationTask {
         &self.data
     }
 
-    /// The model as it is now.
-    pub fn model(&self) -> TranslationModel {
-        let device = self.parameters.device();
-        TranslationModel::new(
-            self.config.clone(),
-            self.data.vocabularies.clone(),
-            self.network.clone(),
-            device,
-        )
+    /// The model as it is now; its weights are those that are trained.
+    ///
+    /// # Errors
+    /// Never, unless memory runs out.
+    pub fn model(&self) -> Result<TranslationModel> {
+        let (weights, device) = (self.parameters.tensors(), self.parameters.device());
+        TranslationModel::new(self.config.clone(), self.data.vocabularies.clone(), weights, device)
     }
 }
 
@@ -136,7 +134,7 @@ impl Task for TranslationTask {
     fn evaluate(&mut self) -> Result<Evaluation> {
         let device = self.parameters.device();
         let loss = evaluate::loss(&self.network, &self.validation, self.data.vocabularies.end(), device)?;
-        let translator = Translator::new(self.model())?;
+        let translator = Translator::new(self.model()?)?;
         let config = TranslateConfig::default();
         let (translations, _) = evaluate::translate(&translator, &self.data.validation, &config)?;
         let scores = self.measures.scores(&translations, &self.data.validation)?;
@@ -176,7 +174,7 @@ impl Task for TranslationTask {
     }
 
     fn save_model(&self, folder: &Path) -> Result<()> {
-        model::save(folder, &self.config, &self.data.vocabularies, &self.parameters.tensors())
+        self.model()?.save(folder)
     }
 
     fn unit(&self) -> &'static str {

@@ -122,7 +122,7 @@ impl RunConfig {
                 ..default.network
             },
             training: TrainConfig {
-                epochs: 20.0,
+                epochs: 12.0,
                 schedule: Schedule { learning_rate: 3e-3, warmup_steps: 100, ..default.training.schedule },
                 ..default.training
             },
