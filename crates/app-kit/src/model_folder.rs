@@ -83,24 +83,31 @@ impl ModelFolder {
         let is_run = !given.join(WEIGHTS).exists() && best.join(CONFIG).exists();
         let path = if is_run { best } else { given.to_owned() };
 
-        for file in [CONFIG, WEIGHTS].iter().chain(files) {
-            if !path.join(file).is_file() {
-                return Err(ModelFolderError::MissingFile { folder: path, file: (*file).to_owned() });
-            }
-        }
+        let check = |file: &str| match path.join(file).is_file() {
+            true => Ok(()),
+            false => Err(ModelFolderError::MissingFile { folder: path.clone(), file: file.to_owned() }),
+        };
+        check(CONFIG)?;
         let config = read_config(&path)?;
         match config.get("application").and_then(toml::Value::as_str) {
-            Some(found) if found == application => Ok(Self { path, config }),
-            Some(found) => Err(ModelFolderError::WrongApplication {
-                wanted: application.to_owned(),
-                found: found.to_owned(),
-                folder: path,
-            }),
-            None => Err(ModelFolderError::Damaged {
-                file: path.join(CONFIG),
-                reason: "it does not name its `application`".to_owned(),
-            }),
+            Some(found) if found == application => {}
+            Some(found) => {
+                return Err(ModelFolderError::WrongApplication {
+                    wanted: application.to_owned(),
+                    found: found.to_owned(),
+                    folder: path,
+                });
+            }
+            None => {
+                return Err(ModelFolderError::Damaged {
+                    file: path.join(CONFIG),
+                    reason: "it does not name its `application`".to_owned(),
+                });
+            }
         }
+        // Which files there must be is known once it is the right application.
+        [WEIGHTS].iter().chain(files).try_for_each(|file| check(file))?;
+        Ok(Self { path, config })
     }
 
     /// The folder itself: the one given to [`ModelFolder::open`] or its `best/`.
