@@ -276,11 +276,14 @@ impl Translator {
         let target = self.vocabularies().target();
         let mut tokens: Vec<String> = symbols.iter().map(|&symbol| target.token(symbol)).collect();
         let mut text = self.vocabularies().decode_target(&symbols);
-        if config.replace_unknown {
-            let replaced = replace_unknown(&mut tokens, &attention, source);
-            if replaced {
-                text = target.join(&tokens);
+        let unknown = |symbol: &u32| Some(*symbol) == target.unknown();
+        if config.replace_unknown && symbols.iter().any(unknown) {
+            for (at, _) in symbols.iter().enumerate().filter(|(_, symbol)| unknown(symbol)) {
+                if let Some(word) = source.most_attended(attention.get(at).map_or(&[], Vec::as_slice)) {
+                    tokens[at] = word.to_owned();
+                }
             }
+            text = target.join(&tokens);
         }
         Hypothesis { text, log_probability: log_prob, score, ended, tokens, attention }
     }
@@ -297,21 +300,13 @@ struct Source {
     places: Vec<std::ops::Range<usize>>,
 }
 
-/// Puts in the place of every unknown word the word of the source that it attended to most (Luong et al.
-/// 2015, *Addressing the rare word problem*, with the attention as alignment). Says whether there was
-/// one.
-fn replace_unknown(tokens: &mut [String], attention: &[Vec<f32>], source: &Source) -> bool {
-    let mut replaced = false;
-    for (token, attention) in tokens.iter_mut().zip(attention) {
-        if token != rnn_text::UNKNOWN_WORD {
-            continue;
-        }
+impl Source {
+    /// The word that was attended to most: what an unknown word of the translation most likely stands for
+    /// (Luong et al. 2015, *Addressing the rare word problem*, with the attention as alignment).
+    fn most_attended(&self, attention: &[f32]) -> Option<&str> {
         // Not the end, which is no word.
-        let words = attention.iter().zip(&source.places).filter(|(_, place)| !place.is_empty());
-        if let Some((_, place)) = words.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
-            *token = source.text[place.clone()].to_owned();
-            replaced = true;
-        }
+        let words = attention.iter().zip(&self.places).filter(|(_, place)| !place.is_empty());
+        let (_, place) = words.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        self.text.get(place.clone())
     }
-    replaced
 }

@@ -196,22 +196,9 @@ impl Vocabularies {
 
 fn encode(tokenizer: &Tokenizer, sentence: &str) -> Result<Encoded> {
     let line = sentence.replace(['\n', '\r'], " ");
-    if tokenizer.units() == Units::Char {
-        // One character at a time: an unknown one is left out, not an error.
-        let mut encoded = Encoded::default();
-        for (at, character) in line.char_indices() {
-            match tokenizer.encode(character.encode_utf8(&mut [0; 4])) {
-                Ok(symbols) => {
-                    encoded.places.extend(symbols.iter().map(|_| at..at + character.len_utf8()));
-                    encoded.symbols.extend(symbols);
-                }
-                Err(_) => encoded.unknown.push(character),
-            }
-        }
-        return Ok(encoded);
-    }
+    let unknown = line.chars().filter(|&character| !tokenizer.knows(character)).collect();
     let (symbols, places) = tokenizer.pieces(&line)?.into_iter().unzip();
-    Ok(Encoded { symbols, places, unknown: Vec::new() })
+    Ok(Encoded { symbols, places, unknown })
 }
 
 #[cfg(test)]

@@ -1,26 +1,15 @@
 //! Text to symbols and back.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::ops::Range;
-use std::path::Path;
+mod byte_pairs;
+mod file;
+mod words;
 
-use serde::{Deserialize, Serialize};
-use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
-use tokenizers::models::TrainerWrapper;
-use tokenizers::models::bpe::{BPE, BpeTrainer};
-use tokenizers::models::wordlevel::WordLevel;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use crate::{Corpus, Error, Units};
 
-/// The token that stands for every word outside the vocabulary; its number is 0.
-pub const UNKNOWN_WORD: &str = "<unk>";
-
-/// A word (with apostrophes and hyphens inside), a punctuation mark, or a line break.
-const WORD_PATTERN: &str = r"<unk>|\n|\w+(?:['’\-]\w+)*|[^\w\s]";
+pub use words::UNKNOWN_WORD;
 
 /// How many lines are handed to the `tokenizers` library at once.
 const LINES_AT_ONCE: usize = 4096;
@@ -59,16 +48,6 @@ enum Vocabulary {
     },
 }
 
-/// What `tokenizer.json` holds.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "units", rename_all = "lowercase")]
-enum Document {
-    Char { symbols: Vec<char> },
-    Byte {},
-    Bpe { tokenizer: serde_json::Value },
-    Word { tokenizer: serde_json::Value },
-}
-
 impl Tokenizer {
     /// Learns a vocabulary from `text`.
     ///
@@ -97,8 +76,8 @@ impl Tokenizer {
                 Vocabulary::of_chars(symbols.into_iter().collect())
             }
             Units::Byte => Vocabulary::Byte,
-            Units::Bpe => Vocabulary::of_byte_pairs(train_byte_pairs(text, vocab_size)?)?,
-            Units::Word => Vocabulary::of_words(train_words(text, vocab_size)?)?,
+            Units::Bpe => Vocabulary::of_byte_pairs(byte_pairs::train(text, vocab_size)?)?,
+            Units::Word => Vocabulary::of_words(words::train(text, vocab_size)?)?,
         };
         Ok(Tokenizer { vocabulary })
     }
@@ -112,59 +91,6 @@ impl Tokenizer {
             Units::Byte => Self::train(units, "", vocab_size),
             _ => Self::train(units, corpus.text()?, vocab_size),
         }
-    }
-
-    /// Reads what [`save`](Self::save) wrote.
-    ///
-    /// # Errors
-    /// A missing or unreadable file; [`Error::BadFile`] if it is damaged or something else.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(|source| Error::Io {
-            action: "read",
-            name: path.display().to_string(),
-            source,
-        })?;
-        let bad = |reason: String| Error::BadFile { path: path.to_owned(), reason };
-        let document = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
-        let vocabulary = match document {
-            Document::Char { symbols } => {
-                let count = symbols.len();
-                let vocabulary = Vocabulary::of_chars(symbols);
-                if !matches!(&vocabulary, Vocabulary::Char { ids, .. } if ids.len() == count && count > 0) {
-                    return Err(bad("its list of symbols is empty or repeats one".to_owned()));
-                }
-                vocabulary
-            }
-            Document::Byte {} => Vocabulary::Byte,
-            Document::Bpe { tokenizer } => from_json(&tokenizer)
-                .and_then(Vocabulary::of_byte_pairs)
-                .map_err(|error| bad(error.to_string()))?,
-            Document::Word { tokenizer } => from_json(&tokenizer)
-                .and_then(Vocabulary::of_words)
-                .map_err(|error| bad(error.to_string()))?,
-        };
-        Ok(Tokenizer { vocabulary })
-    }
-
-    /// Writes the vocabulary to a JSON file: an object with the key `units` and, for `char`,
-    /// `symbols`; for `bpe` and `word`, `tokenizer`, which is the `tokenizers` library's own
-    /// format.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let document = match &self.vocabulary {
-            Vocabulary::Char { symbols, .. } => Document::Char { symbols: symbols.clone() },
-            Vocabulary::Byte => Document::Byte {},
-            Vocabulary::Bpe { library, .. } => Document::Bpe { tokenizer: to_json(library)? },
-            Vocabulary::Word { library, .. } => Document::Word { tokenizer: to_json(library)? },
-        };
-        let json = serde_json::to_string(&document).map_err(|error| library_error(error.into()))?;
-        fs::write(path, json + "\n").map_err(|source| Error::Io {
-            action: "write",
-            name: path.display().to_string(),
-            source,
-        })
     }
 
     /// Whether the other has the same symbols with the same numbers.
@@ -205,6 +131,20 @@ impl Tokenizer {
         }
     }
 
+    /// The number of [`UNKNOWN_WORD`], for the units `word`; the others have no such symbol.
+    pub fn unknown(&self) -> Option<u32> {
+        matches!(self.vocabulary, Vocabulary::Word { .. }).then_some(0)
+    }
+
+    /// Whether [`encode`](Self::encode) takes a text with this character. Only units `char` know
+    /// some characters and not others.
+    pub fn knows(&self, character: char) -> bool {
+        match &self.vocabulary {
+            Vocabulary::Char { ids, .. } => ids.contains_key(&character),
+            _ => true,
+        }
+    }
+
     /// Cuts `text` into symbols.
     ///
     /// # Errors
@@ -233,24 +173,50 @@ impl Tokenizer {
         }
     }
 
-    /// Cuts one line into symbols, each with the bytes of the line that it stands for. Byte pairs within a
-    /// character all stand for the whole character.
+    /// The symbols of `text`, each with the bytes of `text` that it stands for, in order.
+    ///
+    /// What no symbol stands for is in no range: blanks between words, and, for the units `char`,
+    /// characters outside the vocabulary, which [`encode`](Self::encode) would refuse. For the
+    /// units `byte` and `bpe` a range may begin or end within a character.
+    ///
+    /// ```
+    /// # use rnn_text::{Tokenizer, Units};
+    /// # fn main() -> Result<(), rnn_text::Error> {
+    /// let tokenizer = Tokenizer::train(Units::Word, "a dog", 100)?;
+    /// let pieces = tokenizer.pieces("a  quagga")?;
+    /// assert_eq!(pieces[1], (tokenizer.unknown().unwrap(), 3..9));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// Those of [`encode`](Self::encode).
-    pub fn pieces(&self, line: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
+    /// The `tokenizers` library refuses.
+    pub fn pieces(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
         match &self.vocabulary {
-            Vocabulary::Char { .. } => {
-                let starts = line.char_indices().map(|(at, symbol)| at..at + symbol.len_utf8());
-                Ok(self.encode(line)?.into_iter().zip(starts).collect())
-            }
+            Vocabulary::Char { ids, .. } => Ok((text.char_indices())
+                .filter_map(|(at, symbol)| Some((*ids.get(&symbol)?, at..at + symbol.len_utf8())))
+                .collect()),
             Vocabulary::Byte => {
-                Ok(line.bytes().enumerate().map(|(at, byte)| (byte.into(), at..at + 1)).collect())
+                Ok(text.bytes().enumerate().map(|(at, byte)| (byte.into(), at..at + 1)).collect())
             }
-            Vocabulary::Bpe { library, .. } | Vocabulary::Word { library, .. } => {
-                let encoding = library.encode(line, false).map_err(library_error)?;
-                let places = encoding.get_offsets().iter().map(|&(start, end)| start..end);
-                Ok(encoding.get_ids().iter().copied().zip(places).collect())
+            // Nothing is lost between byte pairs, so their own lengths add up.
+            Vocabulary::Bpe { tokens, .. } => {
+                let mut start = 0;
+                let ranges = self.encode(text)?.into_iter().map(|id| {
+                    let end = start + tokens[id as usize].len();
+                    (id, std::mem::replace(&mut start, end)..end)
+                });
+                Ok(ranges.collect())
+            }
+            Vocabulary::Word { library, .. } => {
+                let mut pieces = Vec::new();
+                let mut start = 0;
+                for line in text.split_inclusive('\n') {
+                    let encoding = library.encode(line, false).map_err(library_error)?;
+                    let ranges = encoding.get_offsets().iter().map(|&(from, to)| start + from..start + to);
+                    pieces.extend(encoding.get_ids().iter().copied().zip(ranges));
+                    start += line.len();
+                }
+                Ok(pieces)
             }
         }
     }
@@ -304,31 +270,22 @@ impl Tokenizer {
             return tokens.concat();
         }
         let mut text = String::new();
-        let mut previous = None;
+        let mut previous: Option<&str> = None;
         for token in tokens {
-            text += between(previous, token);
+            text += previous.map_or("", |previous| words::separator(previous, token));
             text += token;
-            previous = Some(token.as_str());
+            previous = Some(token);
         }
         text
     }
 
     /// What stands between two symbols: a blank between most words, else nothing.
     pub(crate) fn separator(&self, previous: Option<u32>, next: u32) -> &'static str {
-        let Vocabulary::Word { tokens, .. } = &self.vocabulary else { return "" };
-        let token = |id: u32| tokens.get(id as usize).map_or("", String::as_str);
-        between(previous.map(token), token(next))
-    }
-}
-
-/// What stands between two words or marks.
-fn between(previous: Option<&str>, next: &str) -> &'static str {
-    const CLOSING: &str = "\n.,;:!?)]}%’”…";
-    const OPENING: &str = "\n([{‘“";
-    let is_one_of = |token: &str, marks: &str| !token.is_empty() && marks.contains(token);
-    match previous {
-        Some(previous) if !is_one_of(previous, OPENING) && !is_one_of(next, CLOSING) => " ",
-        _ => "",
+        let (Vocabulary::Word { tokens, .. }, Some(previous)) = (&self.vocabulary, previous) else {
+            return "";
+        };
+        let text = |id: u32| tokens.get(id as usize).map_or("\u{fffd}", String::as_str);
+        words::separator(text(previous), text(next))
     }
 }
 
@@ -339,14 +296,7 @@ impl Vocabulary {
     }
 
     fn of_byte_pairs(library: tokenizers::Tokenizer) -> Result<Self, Error> {
-        let byte_of: HashMap<char, u8> = (0..=255u8).map(|byte| (letter_of(byte), byte)).collect();
-        let tokens = names(&library)?
-            .into_iter()
-            .map(|name| {
-                let bytes: Option<Vec<u8>> = name.chars().map(|c| byte_of.get(&c).copied()).collect();
-                bytes.ok_or_else(|| Error::Library(format!("{name:?} is no byte-level token")))
-            })
-            .collect::<Result<_, _>>()?;
+        let tokens = byte_pairs::bytes_of_tokens(&library)?;
         Ok(Vocabulary::Bpe { library: Box::new(library), tokens })
     }
 
@@ -366,79 +316,8 @@ fn names(library: &tokenizers::Tokenizer) -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// GPT-2's printable letter for a byte: itself if it is a visible Latin-1 character, otherwise
-/// the next free one from U+0100 on. (`bytes_to_unicode` in GPT-2's `encoder.py`.)
-fn letter_of(byte: u8) -> char {
-    let visible = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-    if visible(byte) {
-        char::from(byte)
-    } else {
-        let before = (0..byte).filter(|&other| !visible(other)).count() as u32;
-        // Below U+0100 + 256, where every number is a character.
-        char::from_u32(0x100 + before).unwrap_or(char::REPLACEMENT_CHARACTER)
-    }
-}
-
-fn train_byte_pairs(text: &str, vocab_size: usize) -> Result<tokenizers::Tokenizer, Error> {
-    let mut library = tokenizers::Tokenizer::new(BPE::default());
-    library
-        .with_pre_tokenizer(Some(ByteLevel::new(false, false, true)))
-        .with_decoder(Some(ByteLevelDecoder::new(false, false, true)));
-    let mut trainer = TrainerWrapper::from(
-        BpeTrainer::builder()
-            .vocab_size(vocab_size)
-            .min_frequency(2)
-            .show_progress(false)
-            .initial_alphabet((0..=255).map(letter_of).collect())
-            .build(),
-    );
-    library.train(&mut trainer, text.split_inclusive('\n')).map_err(library_error)?;
-    Ok(library)
-}
-
-fn train_words(text: &str, vocab_size: usize) -> Result<tokenizers::Tokenizer, Error> {
-    let pattern = SplitPattern::Regex(WORD_PATTERN.to_owned());
-    // Inverted and "removed": what matches is kept, what lies between (blanks) is dropped.
-    let split = Split::new(pattern, SplitDelimiterBehavior::Removed, true).map_err(library_error)?;
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for line in text.split_inclusive('\n') {
-        let mut pieces = PreTokenizedString::from(line);
-        split.pre_tokenize(&mut pieces).map_err(library_error)?;
-        for (word, ..) in pieces.get_splits(OffsetReferential::Original, OffsetType::Byte) {
-            match counts.get_mut(word) {
-                Some(count) => *count += 1,
-                None => _ = counts.insert(word.to_owned(), 1),
-            }
-        }
-    }
-    counts.remove(UNKNOWN_WORD); // number 0, whether it occurs or not
-    let mut words: Vec<(String, usize)> = counts.into_iter().collect();
-    words.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
-    let vocabulary = std::iter::once(UNKNOWN_WORD.to_owned())
-        .chain(words.into_iter().map(|(word, _)| word))
-        .take(vocab_size)
-        .zip(0..)
-        .collect();
-    let model = WordLevel::builder()
-        .vocab(vocabulary)
-        .unk_token(UNKNOWN_WORD.to_owned())
-        .build()
-        .map_err(library_error)?;
-    let mut library = tokenizers::Tokenizer::new(model);
-    library.with_pre_tokenizer(Some(split));
-    Ok(library)
-}
-
 fn library_error(error: tokenizers::Error) -> Error {
     Error::Library(error.to_string())
-}
-
-fn to_json(library: &tokenizers::Tokenizer) -> Result<serde_json::Value, Error> {
-    serde_json::to_value(library).map_err(|error| library_error(error.into()))
-}
-
-fn from_json(value: &serde_json::Value) -> Result<tokenizers::Tokenizer, Error> {
-    tokenizers::Tokenizer::from_bytes(value.to_string()).map_err(library_error)
 }
 
 #[cfg(test)]
@@ -448,71 +327,11 @@ mod tests {
 
     use proptest::prelude::*;
 
-    const TEXT: &str = "The cat, the dog and the bird:\nthey don't know <unk> words.\n\n\
+    pub(super) const TEXT: &str = "The cat, the dog and the bird:\nthey don't know <unk> words.\n\n\
                         नमस्कार, the well-known greeting — the end…\n";
 
-    fn trained(units: Units) -> Tokenizer {
+    pub(super) fn trained(units: Units) -> Tokenizer {
         Tokenizer::train(units, TEXT, 280).unwrap()
-    }
-
-    #[test]
-    fn the_pieces_of_a_line_are_its_symbols_and_where_they_stand() {
-        let line = "the cat, नमस्कार <unk> greeting";
-        for units in Units::ALL {
-            let tokenizer = trained(units);
-            let Ok(pieces) = tokenizer.pieces(line) else { continue };
-            let (symbols, places): (Vec<u32>, Vec<Range<usize>>) = pieces.into_iter().unzip();
-            assert_eq!(symbols, tokenizer.encode(line).unwrap(), "{units}");
-            assert!(places.iter().all(|place| place.end <= line.len()));
-            if units == Units::Word {
-                let words: Vec<&str> = places.into_iter().map(|place| &line[place]).collect();
-                assert_eq!(words, ["the", "cat", ",", "नमस्कार", "<unk>", "greeting"]);
-            }
-        }
-    }
-
-    #[test]
-    fn every_unit_is_the_same_after_saving_and_loading() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokenizer.json");
-        for units in Units::ALL {
-            let tokenizer = trained(units);
-            tokenizer.save(&path).unwrap();
-            let loaded = Tokenizer::load(&path).unwrap();
-            assert_eq!(loaded.units(), units);
-            assert_eq!(loaded.vocab_size(), tokenizer.vocab_size());
-            let ids = tokenizer.encode(TEXT).unwrap();
-            assert_eq!(loaded.encode(TEXT).unwrap(), ids);
-            assert_eq!(loaded.decode(&ids), tokenizer.decode(&ids));
-            assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()));
-            let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            assert_eq!(json["units"], units.name());
-        }
-    }
-
-    #[test]
-    fn a_damaged_or_missing_file_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokenizer.json");
-        let message = Tokenizer::load(&path).unwrap_err().to_string();
-        assert!(message.starts_with("cannot read"), "{message}");
-        for content in [
-            "",
-            "{",
-            r#"{"units":"char","symbols":[]}"#,
-            r#"{"units":"char","symbols":["a","a"]}"#,
-            r#"{"units":"bpe","tokenizer":{}}"#,
-            r#"{"units":"syllable"}"#,
-        ] {
-            fs::write(&path, content).unwrap();
-            let error = Tokenizer::load(&path).unwrap_err();
-            assert!(matches!(error, Error::BadFile { .. }), "{content}: {error}");
-        }
-        // A tokenizer of one kind under the name of another.
-        trained(Units::Word).save(&path).unwrap();
-        let renamed = fs::read_to_string(&path).unwrap().replace(r#""units":"word""#, r#""units":"bpe""#);
-        fs::write(&path, renamed).unwrap();
-        assert!(matches!(Tokenizer::load(&path), Err(Error::BadFile { .. })));
     }
 
     #[test]
@@ -585,6 +404,38 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_of_text_is_known_for_every_symbol() {
+        let text = "the  zebra and\nनमस् the cat";
+        for units in [Units::Byte, Units::Bpe, Units::Char, Units::Word] {
+            let tokenizer = trained(units);
+            for (id, range) in tokenizer.pieces(text).unwrap() {
+                let piece = &text.as_bytes()[range];
+                let mut bytes = Vec::new();
+                tokenizer.append_bytes(id, &mut bytes);
+                assert!(piece == bytes || piece == b"zebra" || piece == "नमस्".as_bytes(), "{id}");
+            }
+        }
+        let words = trained(Units::Word).pieces(text).unwrap();
+        let words: Vec<&str> = words.into_iter().map(|(_, range)| &text[range]).collect();
+        assert_eq!(words, ["the", "zebra", "and", "\n", "नमस्", "the", "cat"]);
+    }
+
+    #[test]
+    fn characters_outside_the_vocabulary_are_in_no_piece() {
+        let tokenizer = Tokenizer::train(Units::Char, "abcन", 0).unwrap();
+        assert!(tokenizer.knows('न') && !tokenizer.knows('é') && trained(Units::Word).knows('é'));
+        let pieces = tokenizer.pieces("éaxनb").unwrap();
+        assert_eq!(pieces, [(0, 2..3), (3, 4..7), (1, 7..8)]);
+    }
+
+    #[test]
+    fn only_words_have_a_symbol_for_the_unknown() {
+        let unknown = Units::ALL.map(|units| trained(units).unknown());
+        assert_eq!(unknown, [None, None, None, Some(0)]);
+        assert_eq!(trained(Units::Word).token(0), UNKNOWN_WORD);
+    }
+
+    #[test]
     fn a_number_outside_the_vocabulary_decodes_to_the_replacement_character() {
         for units in Units::ALL {
             assert_eq!(trained(units).decode(&[1_000_000]), "\u{fffd}");
@@ -601,6 +452,10 @@ mod tests {
             for tokenizer in [&characters, &trained(Units::Byte), &*BYTE_PAIRS] {
                 let ids = tokenizer.encode(&text).unwrap();
                 prop_assert_eq!(tokenizer.decode(&ids), text.as_str());
+                let (symbols, ranges): (Vec<u32>, Vec<_>) = tokenizer.pieces(&text).unwrap().into_iter().unzip();
+                prop_assert_eq!(symbols, ids);
+                let covered: Vec<usize> = ranges.into_iter().flatten().collect();
+                prop_assert_eq!(covered, (0..text.len()).collect::<Vec<_>>());
             }
         }
     }
