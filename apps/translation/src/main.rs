@@ -18,6 +18,7 @@ use translation::evaluate::{self, Measures};
 use translation::pictures::{self, Picture};
 use translation::stream::{Line, Lines};
 use translation::{RunConfig, TrainArgs, TranslateConfig, Translation, TranslationModel, Translator};
+use translation::average::last_checkpoints;
 use translation::{average, inspect, train};
 
 /// Train recurrent encoder-decoders with attention, and translate
@@ -265,10 +266,10 @@ fn main() -> ExitCode {
             Command::Score(args) => score(&args),
             Command::Average(args) => {
                 let folders = match args.of.is_empty() {
-                    true => average::last_checkpoints(&args.run, args.last)?,
+                    true => last_checkpoints(&args.run, args.last)?,
                     false => args.of,
                 };
-                average::average(&args.run, &folders, &args.out)
+                average(&args.run, &folders, &args.out)
             }
             Command::Inspect(args) => show(&args),
         }
@@ -506,7 +507,7 @@ fn score(args: &ScoreArgs) -> Result<()> {
 }
 
 fn show(args: &InspectArgs) -> Result<()> {
-    let found = inspect::inspect(&args.run)?;
+    let found = inspect(&args.run)?;
     if args.json {
         println!("{}", serde_json::to_string(&found)?);
         return Ok(());

@@ -31,7 +31,8 @@ impl LoggingArgs {
 pub fn init_logging(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "info",
+        // Which font stands in for another is of no interest to who draws an attention.
+        (false, 0) => "info,usvg=error,fontdb=error",
         (false, 1) => "debug",
         (false, _) => "trace",
     };
