@@ -76,8 +76,10 @@ impl Texts {
 
         let one = |number: usize| Tensor::new(&[number as i64], &Device::Cpu);
         let end = tokenizer.encode("\n")?[0];
-        let mut tensors =
-            HashMap::from([("vocab".into(), one(tokenizer.vocab_size())?), ("end".into(), one(end as usize)?)]);
+        let mut tensors = HashMap::from([
+            ("vocab".into(), one(tokenizer.vocab_size())?),
+            ("end".into(), one(end as usize)?),
+        ]);
         for (number, (sources, targets)) in batches.into_iter().enumerate() {
             put(&mut tensors, &format!("train.{number}.source"), &sources, end)?;
             put(&mut tensors, &format!("train.{number}.target"), &targets, end)?;

@@ -55,8 +55,7 @@ impl Batch {
         let (targets, target_lengths) = data.sentences(&format!("train.{number}.target"))?;
         let mut targets = targets.to_vec2::<u32>()?;
         let mut inputs = targets.clone();
-        for ((inputs, targets), &length) in
-            inputs.iter_mut().zip(&mut targets).zip(target_lengths.as_slice())
+        for ((inputs, targets), &length) in inputs.iter_mut().zip(&mut targets).zip(target_lengths.as_slice())
         {
             // What comes before the first symbol.
             inputs.rotate_right(1);
@@ -64,7 +63,13 @@ impl Batch {
             targets[length..].fill(IGNORED);
         }
         let tensor = |rows: Vec<Vec<u32>>| Tensor::new(rows, &Device::Cpu);
-        Ok(Self { sources, source_lengths, inputs: tensor(inputs)?, targets: tensor(targets)?, target_lengths })
+        Ok(Self {
+            sources,
+            source_lengths,
+            inputs: tensor(inputs)?,
+            targets: tensor(targets)?,
+            target_lengths,
+        })
     }
 }
 
@@ -110,7 +115,8 @@ impl Workload for Training {
         let mut generator = Generator::new(0);
         let loss = loss(&self.exact, self.loss, &self.batches[0], &mut Mode::Train(&mut generator))?;
         let mean = loss.sum.to_dtype(DType::F64)?.to_scalar::<f64>()? / loss.count as f64;
-        let symbols: usize = self.batches.iter().map(|batch| batch.target_lengths.as_slice().iter().sum::<usize>()).sum();
+        let symbols: usize =
+            self.batches.iter().map(|batch| batch.target_lengths.as_slice().iter().sum::<usize>()).sum();
         Ok(Check::from([
             ("loss", mean),
             ("gradient's norm", norm(&self.gradients(&loss)?)?),
