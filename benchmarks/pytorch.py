@@ -228,9 +228,9 @@ class Worker:
         return {"before": before, "peak": peak_memory()}
 
 
-def main():
+def serve(worker):
+    """Answers requests until the standard input ends."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    worker = Worker()
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -241,4 +241,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    serve(Worker())

@@ -10,4 +10,4 @@ mod row;
 mod serve;
 
 pub use row::{Cell, Generate, Layer, OptimizerName, Recurrent, Row, Train};
-pub use serve::{Check, Peak, Peer, Prepared, Workload, serve};
+pub use serve::{Check, Measured, Peak, Peer, Prepared, Workload, serve};

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::serve::Measured;
+
 /// What is to be measured.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -85,9 +87,8 @@ pub struct Generate {
     pub tokens: usize,
 }
 
-impl Row {
-    /// What an iteration's time is divided by.
-    pub(crate) fn per_iteration(&self) -> usize {
+impl Measured for Row {
+    fn per_iteration(&self) -> usize {
         match self {
             Row::Generate(generate) => generate.tokens,
             _ => 1,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::memory;
@@ -41,22 +42,30 @@ pub struct Peak {
     pub all_threads: f64,
 }
 
-/// A library under measurement.
-pub struct Peer {
-    pub prepare: fn(&Row) -> Result<Prepared>,
+/// What is to be measured.
+pub trait Measured: DeserializeOwned {
+    /// What an iteration's time is divided by.
+    fn per_iteration(&self) -> usize {
+        1
+    }
+}
+
+/// A library under measurement; the rows are those of `compare.py` or of another benchmark.
+pub struct Peer<R = Row> {
+    pub prepare: fn(&R) -> Result<Prepared>,
     /// Measures the machine; one worker is enough for that.
     pub peak: Option<fn() -> Peak>,
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
-enum Request {
+enum Request<R> {
     /// Makes a row ready: check, then warm-up.
-    Prepare { row: Row },
+    Prepare { row: R },
     /// Repeats the row for about so long.
     Measure { seconds: f64 },
     /// Iterations of a row in a process that has done nothing else, and the memory it took.
-    Memory { row: Row, iterations: usize },
+    Memory { row: R, iterations: usize },
     /// See [`Peak`].
     Peak,
 }
@@ -68,7 +77,7 @@ struct Current {
 }
 
 /// Answers requests until the standard input ends.
-pub fn serve(peer: &Peer) -> Result<()> {
+pub fn serve<R: Measured>(peer: &Peer<R>) -> Result<()> {
     let mut current = None;
     for line in std::io::stdin().lock().lines() {
         let answered = catch_unwind(AssertUnwindSafe(|| answer(peer, &line?, &mut current)));
@@ -81,7 +90,7 @@ pub fn serve(peer: &Peer) -> Result<()> {
     Ok(())
 }
 
-fn answer(peer: &Peer, line: &str, current: &mut Option<Current>) -> Result<Value> {
+fn answer<R: Measured>(peer: &Peer<R>, line: &str, current: &mut Option<Current>) -> Result<Value> {
     match serde_json::from_str(line).context("the request makes no sense")? {
         Request::Prepare { row } => {
             // The row before goes first: it may be large.
