@@ -154,6 +154,9 @@ def parse_arguments():
     parser.add_argument(
         "--tokens", type=compare.positive, default=1000, help="target symbols of a step at most (%(default)s)"
     )
+    parser.add_argument(
+        "--plain", action="store_true", help="PyTorch's search as it is mostly written, not the faster one"
+    )
     parser.add_argument("--sentences", type=compare.positive, metavar="N", help="translate only the first N")
     parser.add_argument(
         "--peers", type=compare.list_of(str, ["ours", "pytorch"]), default=["ours", "pytorch"], help="(both)"
@@ -189,7 +192,7 @@ def main():
                 print("", *report("training", results, int(count), "target symbols"), sep="\n", flush=True)
             if arguments.part != "train":
                 files = {name: folder / f"{name}.json" for name in peers}
-                row = {"kind": "translate", **shared, **SEARCH}
+                row = {"kind": "translate", **shared, **SEARCH, "plain": arguments.plain}
                 rows = {name: row | {"write": str(file)} for name, file in files.items()}
                 results = measure("translation", rows, peers, arguments.rounds)
                 count = next(iter(results.values()))["check"]["sentences"]

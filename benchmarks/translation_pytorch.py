@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import pathlib
 import statistics
 import struct
@@ -254,6 +255,53 @@ class Search:
         ]
 
 
+class PlainSearch(Search):
+    """The same search as it is mostly written: each sentence keeps its `beam` rows to the end of the batch,
+    all scores are normalised, and the best are looked for among all of a sentence."""
+
+    @torch.inference_mode()
+    def translate(self, sources, lengths):
+        network, beam, count = self.network, self.beam, len(sources)
+        state, memory = network.encode(sources, lengths)
+        state = state.repeat_interleave(beam, 0)
+        memory = [part.repeat_interleave(beam, 0) for part in memory]
+        fed = state.new_zeros(count * beam, network.combine.out_features)
+        symbols = torch.full((count, beam, 1), self.end)
+        log_probs = torch.full((count, beam), -torch.inf, dtype=torch.double)
+        log_probs[:, 0] = 0
+        places, limits = torch.full((count,), beam), 2 * lengths + 10
+        finished = [[] for _ in range(count)]
+        active = torch.ones(count, dtype=torch.bool)
+        while active.any():
+            inputs = torch.cat([network.target(symbols[..., -1].flatten()), fed], 1)
+            state = network.cell(inputs, state)
+            context = network.attention(state.unsqueeze(1), *memory).squeeze(1)
+            fed = torch.tanh(network.combine(torch.cat([state, context], 1)))
+            scores = network.output(fed).log_softmax(1).double().unflatten(0, (count, beam))
+            vocab = scores.shape[2]
+            log_probs, chosen = (scores + log_probs.unsqueeze(2)).flatten(1).topk(beam)
+            log_probs = log_probs.masked_fill(torch.arange(beam) >= places.unsqueeze(1), -torch.inf)
+            parent, symbol = chosen // vocab, chosen % vocab
+            rows = (torch.arange(count).unsqueeze(1) * beam + parent).flatten()
+            state, fed = state[rows], fed[rows]
+            symbols = torch.cat([symbols.flatten(0, 1)[rows].view(count, beam, -1), symbol.unsqueeze(2)], 2)
+            steps = symbols.shape[2] - 1
+            live = (log_probs > -torch.inf) & active.unsqueeze(1)
+            for ends, size in [(True, steps - 1), (False, steps)]:
+                leave = live & (symbol == self.end) if ends else live & (limits <= steps).unsqueeze(1)
+                for sentence, place in leave.nonzero().tolist():
+                    log_prob = log_probs[sentence, place].item()
+                    found = symbols[sentence, place, 1 : size + 1].tolist()
+                    finished[sentence].append((ends, log_prob / self.penalty(size + ends), log_prob, found))
+                places = places - leave.sum(1)
+                log_probs, live = log_probs.masked_fill(leave, -torch.inf), live & ~leave
+            hope = log_probs.max(1).values / self.penalty(limits + 1)
+            best = [max((score for ended, score, *_ in some if ended), default=-math.inf) for some in finished]
+            active &= hope > torch.tensor(best, dtype=torch.double)
+        best = [max(some, key=lambda hypothesis: hypothesis[:2]) for some in finished]
+        return [(found, log_prob) for _, _, log_prob, found in best]
+
+
 class Translate:
     """Translates all sentences, of which those of about the same length stand side by side."""
 
@@ -262,7 +310,8 @@ class Translate:
         data = read_safetensors(row["data"])
         self.sources, self.lengths = data["test.source"], data["test.source_lengths"]
         network = Network.load(row, data["vocab"].item()).eval()
-        self.search = Search(network, data["end"].item(), row["beam"], row["length_penalty"])
+        search = PlainSearch if row.get("plain") else Search
+        self.search = search(network, data["end"].item(), row["beam"], row["length_penalty"])
         self.batch = BATCHES[0]
 
     def translate(self):

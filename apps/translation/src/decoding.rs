@@ -16,8 +16,8 @@ pub struct Decoder {
 }
 
 struct Prepared {
-    /// `[vocab, size]`
-    embedding: Vec<f32>,
+    /// What each symbol adds to the gates, `[vocab, gates]`.
+    shares: Vec<f32>,
     layer: PreparedAttentionRnn,
     output: PackedLinear,
 }
@@ -30,11 +30,12 @@ impl Decoder {
     pub fn new(network: &Network) -> Result<Self> {
         let weight = network.target().weight();
         let prepared = match weight.device() {
-            Device::Cpu => Some(Prepared {
-                embedding: weight.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?,
-                layer: PreparedAttentionRnn::new(network.decoder())?,
-                output: PackedLinear::new(network.output())?,
-            }),
+            Device::Cpu => {
+                let layer = PreparedAttentionRnn::new(network.decoder())?;
+                let vectors: Vec<f32> = weight.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
+                let shares = layer.input_shares(&vectors);
+                Some(Prepared { shares, layer, output: PackedLinear::new(network.output())? })
+            }
             _ => None,
         };
         Ok(Self { network: network.clone(), prepared })
@@ -80,12 +81,11 @@ impl Hypotheses for Translations<'_> {
         let vocab = self.network.output().output_size()?;
         match &mut self.path {
             Path::Prepared { prepared, stepper } => {
-                let size = prepared.embedding.len() / vocab;
-                let vector = |&symbol: &u32| &prepared.embedding[symbol as usize * size..][..size];
-                let inputs: Vec<f32> = symbols.iter().flat_map(vector).copied().collect();
-                let vectors = stepper.step(&inputs);
+                let gates = prepared.shares.len() / vocab;
+                let share = |&symbol: &u32| &prepared.shares[symbol as usize * gates..][..gates];
+                let vectors = stepper.step(&symbols.iter().map(share).collect::<Vec<_>>());
                 log_probs.resize(symbols.len() * vocab, 0.0);
-                prepared.output.forward(vectors, log_probs);
+                prepared.output.log_softmax(vectors, log_probs);
             }
             Path::Tensors { feed, memory, attended } => {
                 let symbols = Tensor::new(symbols, memory.values().device())?;
@@ -95,9 +95,9 @@ impl Hypotheses for Translations<'_> {
                 *log_probs = scores.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 *attended = weights.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 *feed = next;
+                log_softmax_rows(log_probs, vocab);
             }
         }
-        log_softmax_rows(log_probs, vocab);
         Ok(())
     }
 

@@ -13,12 +13,12 @@ use rnn_metrics::{Bootstrap, Tokenizer};
 use rnn_train::ProgressStyle;
 use rnn_train::files::write_atomically;
 use serde_json::json;
+use translation::average::last_checkpoints;
 use translation::corpus::{self, Pair, Part, Source};
 use translation::evaluate::{self, Measures};
 use translation::pictures::{self, Picture};
 use translation::stream::{Line, Lines};
 use translation::{RunConfig, TrainArgs, TranslateConfig, Translation, TranslationModel, Translator};
-use translation::average::last_checkpoints;
 use translation::{average, inspect, train};
 
 /// Train recurrent encoder-decoders with attention, and translate

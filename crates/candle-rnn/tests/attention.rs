@@ -237,7 +237,9 @@ fn step_by_step_gives_what_the_whole_sequence_gives() -> Result<()> {
                         }
                     };
                     let x = of_step(&case.xs)?;
-                    let ours = stepper.step(&x.flatten_all()?.to_vec1::<f32>()?);
+                    let shares = prepared.input_shares(&x.flatten_all()?.to_vec1::<f32>()?);
+                    let shares: Vec<&[f32]> = shares.chunks_exact(shares.len() / 4).collect();
+                    let ours = stepper.step(&shares);
                     let ours = Tensor::from_slice(ours, (4, 7), &Device::Cpu)?;
                     let difference = largest_difference(&ours, &of_step(&truth)?)?;
                     assert!(difference < 1e-5, "{}, step {t}: {difference}", case.what);

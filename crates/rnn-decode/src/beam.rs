@@ -305,7 +305,8 @@ impl Beam<'_> {
         // A comparison with a NaN is false; without a branch, so that many are compared at once.
         let good = |block: &[f32]| block.iter().fold(true, |good, &x| good & (x < f32::INFINITY));
         if !log_probs.chunks(BLOCK).all(good)
-            && let Some((at, &value)) = log_probs.iter().enumerate().find(|(_, x)| x.is_nan() || **x == f32::INFINITY)
+            && let Some((at, &value)) =
+                log_probs.iter().enumerate().find(|(_, x)| x.is_nan() || **x == f32::INFINITY)
         {
             return Err(BadScore { symbol: at % vocab, value });
         }

@@ -4,7 +4,8 @@
 //! Constraint: a beam search asks for one step of a few hundred rows, then throws some away and doubles
 //! others. With tensors, each step would pack its weights again and each choice would copy the memory
 //! of every row. Solution: the weights are packed once, a row knows its memory by number, and the rows
-//! of a step are dealt to the threads, each of which takes its rows through the whole step.
+//! of a step are dealt to the threads, each of which takes its rows through the whole step. What the
+//! input adds to the gates can be computed beforehand for every symbol there is.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use rayon::prelude::*;
@@ -14,7 +15,7 @@ use super::row::{Attend, Comparison, Places};
 use super::{AttentionRnnConfig, Memory};
 use crate::MatmulPrecision;
 use crate::cell::Cell;
-use crate::kernels::{Packed, Real, Rows, Tanh, product_in_tiles as product};
+use crate::kernels::{Packed, Real, Rows, Tanh, affine, product_in_tiles as product};
 use crate::prepared::vector;
 use crate::sequence::cpu::{elman, gru, lstm};
 
@@ -74,10 +75,19 @@ impl PreparedAttentionRnn {
         })
     }
 
+    /// What inputs add to the gates, `W_ih x + b`: `xs [rows, input]` to `[rows, gates · hidden]`. The
+    /// bits of a row do not depend on how many rows there are.
+    pub fn input_shares(&self, xs: &[f32]) -> Vec<f32> {
+        let rows = xs.len() / self.config.input_size;
+        let mut shares = vec![0.; rows * self.bias.len()];
+        affine(&mut shares, Rows::new(xs, self.config.input_size), &self.w_ih, Some(&self.bias));
+        shares
+    }
+
     fn widths(&self) -> Widths {
         let AttentionRnnConfig { cell, hidden_size, .. } = self.config;
         Widths {
-            input: self.config.input_size,
+            gates: self.bias.len(),
             hidden: hidden_size,
             h: cell.output_size(hidden_size),
             state: cell.state_size(hidden_size),
@@ -90,7 +100,7 @@ impl PreparedAttentionRnn {
 
 #[derive(Clone, Copy)]
 struct Widths {
-    input: usize,
+    gates: usize,
     hidden: usize,
     h: usize,
     state: usize,
@@ -149,13 +159,15 @@ impl<'a> AttentionStepper<'a> {
         self.memories.len()
     }
 
-    /// Reads `xs [rows, input]` and gives the attentional vectors, `[rows, output]`.
+    /// Reads an input for each row, as what it adds to the gates
+    /// ([`input_shares`](PreparedAttentionRnn::input_shares)), and gives the attentional vectors,
+    /// `[rows, output]`.
     ///
     /// # Panics
-    /// When `xs` has another length.
-    pub fn step(&mut self, xs: &[f32]) -> &[f32] {
+    /// When there is not a share for each row.
+    pub fn step(&mut self, shares: &[&[f32]]) -> &[f32] {
         let widths = self.layer.widths();
-        assert_eq!(xs.len(), self.rows() * widths.input, "the length of the inputs");
+        assert_eq!(shares.len(), self.rows(), "an input for each row");
         let Self { layer, keys, values, lengths, places, memories, state, vectors, attended } = self;
         let places = *places;
         let of_row = |row: usize| {
@@ -169,14 +181,14 @@ impl<'a> AttentionStepper<'a> {
         let rows = memories.len();
         let blocks = rows.div_ceil(BLOCK).next_multiple_of(rayon::current_num_threads());
         let block = rows.div_ceil(blocks).max(1);
-        let blocks = xs
-            .par_chunks(block * widths.input)
+        let blocks = shares
+            .par_chunks(block)
             .zip(memories.par_chunks(block))
             .zip(state.par_chunks_mut(block * widths.state))
             .zip(vectors.par_chunks_mut(block * widths.output))
             .zip(attended.par_chunks_mut(block * places));
-        blocks.for_each(|((((xs, memories), state), vectors), attended)| {
-            let h = layer.cell_step(widths, xs, state, vectors);
+        blocks.for_each(|((((shares, memories), state), vectors), attended)| {
+            let h = layer.cell_step(widths, shares, state, vectors);
             layer.attend(widths, &h, memories, of_row, attended, vectors);
         });
         &self.vectors
@@ -205,14 +217,14 @@ impl<'a> AttentionStepper<'a> {
 
 impl PreparedAttentionRnn {
     /// Takes the cell of some rows through a step; gives `h [rows, h]`.
-    fn cell_step(&self, widths: Widths, xs: &[f32], state: &mut [f32], vectors: &[f32]) -> Vec<f32> {
-        let rows = xs.len() / widths.input;
+    fn cell_step(&self, widths: Widths, shares: &[&[f32]], state: &mut [f32], vectors: &[f32]) -> Vec<f32> {
+        let rows = shares.len();
         let repeated = |bias: &[f32]| bias.repeat(rows);
         let part = |state: &[f32], from: usize, width: usize| -> Vec<f32> {
             state.chunks_exact(widths.state).flat_map(|row| &row[from..from + width]).copied().collect()
         };
-        let mut gates = repeated(&self.bias);
-        product(&mut gates, Rows::new(xs, widths.input), &self.w_ih);
+        let mut gates = shares.concat();
+        assert_eq!(gates.len(), rows * widths.gates, "a share has a number for each gate");
         if let Some(feed) = &self.feed {
             product(&mut gates, Rows::new(vectors, widths.output), feed);
         }

@@ -28,10 +28,12 @@ pub struct LossSum {
 /// When `scores` is not made of rows of `symbols` numbers.
 pub fn log_softmax_rows(scores: &mut [f32], symbols: usize) {
     assert!(symbols > 0 && scores.len().is_multiple_of(symbols), "rows of {symbols} scores");
-    scores.par_chunks_exact_mut(symbols).with_min_len(4).for_each(|row| {
-        let sum = f32::dispatch(LogSumExp(row)) as f32;
-        row.iter_mut().for_each(|score| *score -= sum);
-    });
+    scores.par_chunks_exact_mut(symbols).with_min_len(4).for_each(log_softmax_row);
+}
+
+pub(crate) fn log_softmax_row(row: &mut [f32]) {
+    let sum = f32::dispatch(LogSumExp(row)) as f32;
+    row.iter_mut().for_each(|score| *score -= sum);
 }
 
 #[cfg(test)]
