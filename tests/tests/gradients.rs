@@ -2,7 +2,7 @@
 //! autograd on the unrolled network (f32), and that everything learns.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use candle_rnn::{Cell, Generator, Lengths, Mode, Parameters, Rnn, RnnConfig, State};
+use candle_rnn::{Cell, Ctc, Generator, Lengths, Linear, Mode, Parameters, Rnn, RnnConfig, State};
 use end_to_end::{assert_every_variable_learns, every_cell, flat_state, largest_difference, normal};
 
 const BATCH: usize = 3;
@@ -154,4 +154,15 @@ fn every_variable_of_every_network_learns() -> Result<()> {
         assert_every_variable_learns(&network.parameters, &network.loss(false)?)?;
     }
     Ok(())
+}
+
+#[test]
+fn every_variable_learns_from_sequences_without_an_alignment() -> Result<()> {
+    let network = Network::new(Cell::lstm(), true, true, DType::F32)?;
+    let to_symbols = Linear::new(network.rnn.output_size(), 4, true, network.parameters.builder().pp("out"))?;
+    let (ys, _) = network.rnn.forward(&network.xs, network.lengths.as_ref(), None, &mut Mode::Eval)?;
+    let lengths = network.lengths.as_ref().expect("a padded batch");
+    let loss = Ctc::default().forward(&to_symbols.forward(&ys)?, lengths, &[1, 3, 2, 2, 3], &[1, 3, 1])?;
+    assert!(loss.impossible.is_empty());
+    assert_every_variable_learns(&network.parameters, &loss.sum)
 }

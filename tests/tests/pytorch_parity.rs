@@ -7,7 +7,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_rnn::{
-    Activation, AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, Lengths, MatmulPrecision, Mode,
+    Activation, AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, Ctc, Lengths, MatmulPrecision, Mode,
     Parameters, Rnn, RnnConfig, State,
 };
 use end_to_end::largest_difference;
@@ -155,6 +155,32 @@ fn attention_agrees_with_pytorch() -> Result<()> {
             matmul: MatmulPrecision::Full,
         };
         check_attention(&Case { name, tensors }, &config)?;
+    }
+    Ok(())
+}
+
+/// A loss is compared relative to its size.
+#[test]
+fn connectionist_temporal_classification_agrees_with_pytorch() -> Result<()> {
+    for (name, tensors) in cases("ctc")? {
+        let zero_infinity = name.ends_with(".zero");
+        let case = Case { name, tensors };
+        let sizes = |key: &str| -> Result<Vec<usize>> {
+            Ok(case.get(key).to_vec1::<i64>()?.into_iter().map(|length| length as usize).collect())
+        };
+        let targets: Vec<u32> = case.get("targets").to_dtype(DType::U32)?.to_vec1()?;
+        let logits = Var::from_tensor(case.get("x"))?;
+        let (_, time, symbols) = logits.dims3()?;
+        let blank = if case.name.starts_with("last") { symbols as u32 - 1 } else { 0 };
+        let lengths = Lengths::new(sizes("lengths")?, time)?;
+        let ctc = Ctc { blank, zero_infinity };
+        let loss = ctc.forward(&logits, &lengths, &targets, &sizes("target_lengths")?)?;
+        assert_eq!(loss.impossible.len(), usize::from(zero_infinity), "{}", case.name);
+        let theirs: f32 = case.get("loss").to_scalar()?;
+        let relative = (loss.sum.to_scalar::<f32>()? / theirs - 1.).abs();
+        assert!(f64::from(relative) <= TOLERANCE, "{}: the loss differs by {relative:.1e}", case.name);
+        let gradients = loss.sum.backward()?;
+        case.compare("g/x", gradients.get(&logits).expect("it depends on the logits"))?;
     }
     Ok(())
 }

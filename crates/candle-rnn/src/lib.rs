@@ -35,7 +35,7 @@
 //! | [`stepper`], [`prepared`] | one sequence, one step after another, with weights made ready for it |
 //! | [`sequence`] | a whole layer over all time steps as one node of the autograd graph |
 //! | [`bptt`] | windows over long streams, gradient reduction, gradient flow |
-//! | [`loss`] | cross entropy over padded sequences |
+//! | [`loss`] | over padded sequences: cross entropy, connectionist temporal classification |
 //! | [`linear`], [`layer_norm`], [`embedding`], [`mod@dropout`], [`init`] | what candle-nn lacks or does otherwise |
 //! | [`parameters`], [`random`] | named weights and random numbers, both from a seed |
 //!
@@ -70,7 +70,7 @@ pub use kernels::{MatmulPrecision, bf16_instructions, instruction_set};
 pub use layer_norm::LayerNorm;
 pub use lengths::Lengths;
 pub use linear::Linear;
-pub use loss::{CrossEntropy, LossSum, log_softmax_rows};
+pub use loss::{CrossEntropy, Ctc, CtcLoss, LossSum, log_softmax_rows};
 pub use parameters::Parameters;
 pub use prepared::{PackedLinear, Precision, PreparedLinear};
 pub use random::{Generator, Mode};

@@ -1,6 +1,7 @@
 //! Losses over padded sequences.
 
 mod cross_entropy;
+mod ctc;
 mod of_linear;
 
 use candle_core::Tensor;
@@ -10,6 +11,7 @@ use crate::kernels::Real;
 use crate::kernels::softmax::LogSumExp;
 
 pub use cross_entropy::CrossEntropy;
+pub use ctc::{Ctc, CtcLoss};
 
 /// A loss as its sum and the number of items summed: sums and counts of several batches add up
 /// to an exact mean (and perplexity, its exponential) whatever the share of padding in each.
