@@ -6,6 +6,8 @@
 //! | [`hypotheses`] | what a search asks of a model; ensembles, shallow fusion |
 //! | [`beam`] | beam search over many sequences at once |
 //! | [`drawing`] | many sequences at once, drawn at random |
+//! | [`ctc`] | from frames to symbols: best path, prefix beam search, forced alignment |
+//! | [`ngram`] | n-gram language models, read, written and estimated |
 //!
 //! ```
 //! use candle_rnn::Generator;
@@ -19,11 +21,15 @@
 //! ```
 
 pub mod beam;
+pub mod ctc;
 pub mod drawing;
 pub mod hypotheses;
+pub mod ngram;
 pub mod sampling;
 
 pub use beam::{BeamError, BeamSearch, Found, Request};
+pub use ctc::CtcError;
 pub use drawing::draw;
 pub use hypotheses::{Ensemble, Fusion, Hypotheses};
+pub use ngram::{Ngram, NgramError};
 pub use sampling::{Error, Sampler, Sampling};
