@@ -1,6 +1,6 @@
 //! What there is to know about a data set.
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::sha256;
 
@@ -32,6 +32,14 @@ pub enum Source {
     /// Texts that are built into the program; `datasets get` writes them to
     /// files.
     Embedded(&'static [EmbeddedFile]),
+    /// Texts that are built into the program, and sounds that it makes;
+    /// `datasets get` writes both to files.
+    Synthesized {
+        /// What is said in the sounds.
+        texts: &'static [EmbeddedFile],
+        /// The sounds.
+        sounds: &'static Sounds,
+    },
     /// Files to download.
     Remote(&'static [RemoteFile]),
 }
@@ -43,6 +51,17 @@ pub struct EmbeddedFile {
     pub file: &'static str,
     /// The text.
     pub text: fn() -> &'static str,
+}
+
+/// Sound files that the program makes.
+#[derive(Debug)]
+pub struct Sounds {
+    /// The folder below the set's folder that they are in.
+    pub folder: &'static str,
+    /// The names of all files below the set's folder, with their sizes in bytes.
+    pub files: fn() -> &'static [(String, u64)],
+    /// The content of one of the files.
+    pub content: fn(usize) -> io::Result<Vec<u8>>,
 }
 
 /// A file to download, and how to know that it is the right one.
@@ -66,12 +85,28 @@ impl Card {
 
     /// The names of the set's files below its folder, with their sizes in bytes.
     pub fn files(&self) -> Vec<(&'static str, u64)> {
+        let texts = self.source.texts().iter().map(|file| (file.file, (file.text)().len() as u64));
         match self.source {
-            Source::Embedded(files) => {
-                files.iter().map(|file| (file.file, (file.text)().len() as u64)).collect()
-            }
+            Source::Embedded(_) => texts.collect(),
+            Source::Synthesized { sounds, .. } => texts.chain(sounds.named()).collect(),
             Source::Remote(files) => files.iter().map(|file| (file.file, file.bytes)).collect(),
         }
+    }
+}
+
+impl Source {
+    /// The texts that are built into the program.
+    pub fn texts(&self) -> &'static [EmbeddedFile] {
+        match *self {
+            Self::Embedded(texts) | Self::Synthesized { texts, .. } => texts,
+            Self::Remote(_) => &[],
+        }
+    }
+}
+
+impl Sounds {
+    fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        (self.files)().iter().map(|(name, bytes)| (name.as_str(), *bytes))
     }
 }
 
@@ -89,12 +124,19 @@ impl fmt::Display for Card {
             writeln!(f, "  size       {bytes} bytes")?;
             writeln!(f, "  SHA-256    {sha256}")
         };
+        for embedded in self.source.texts() {
+            let text = (embedded.text)();
+            let sum = sha256::of_bytes(text.as_bytes());
+            file(embedded.file, text.len() as u64, "built into the program", &sum)?;
+        }
         match self.source {
-            Source::Embedded(files) => files.iter().try_for_each(|embedded| {
-                let text = (embedded.text)();
-                let sum = sha256::of_bytes(text.as_bytes());
-                file(embedded.file, text.len() as u64, "built into the program", &sum)
-            }),
+            Source::Embedded(_) => Ok(()),
+            Source::Synthesized { sounds, .. } => {
+                let bytes: u64 = sounds.named().map(|(_, bytes)| bytes).sum();
+                writeln!(f, "\nfolder       {}/{}", self.name, sounds.folder)?;
+                writeln!(f, "  address    made by the program")?;
+                writeln!(f, "  size       {} files, {bytes} bytes", sounds.named().count())
+            }
             Source::Remote(files) => {
                 files.iter().try_for_each(|remote| file(remote.file, remote.bytes, remote.url, remote.sha256))
             }

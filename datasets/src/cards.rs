@@ -1,11 +1,13 @@
 //! The cards of all data sets, one module each.
 
 mod multi30k;
+mod speech;
 mod tinyshakespeare;
 mod translation;
 mod workspace;
 
 pub use multi30k::MULTI30K;
+pub use speech::SPEECH;
 pub use tinyshakespeare::TINYSHAKESPEARE;
 pub use translation::TRANSLATION;
 pub use workspace::WORKSPACE;
@@ -13,7 +15,7 @@ pub use workspace::WORKSPACE;
 use crate::card::Card;
 
 /// Every card, sorted by name.
-pub const ALL: &[&Card] = &[&MULTI30K, &TINYSHAKESPEARE, &TRANSLATION, &WORKSPACE];
+pub const ALL: &[&Card] = &[&MULTI30K, &SPEECH, &TINYSHAKESPEARE, &TRANSLATION, &WORKSPACE];
 
 /// The card of this name.
 pub fn find(name: &str) -> Option<&'static Card> {

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body, Proxy};
 
-use crate::card::{Card, RemoteFile, Source};
+use crate::card::{Card, EmbeddedFile, RemoteFile, Sounds, Source};
 use crate::data_root::DataRoot;
 use crate::sha256;
 
@@ -144,8 +145,11 @@ pub fn get(card: &Card, root: &DataRoot, url: Option<&str>, progress: &ProgressB
     let folder = root.folder(card);
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     match card.source {
-        Source::Embedded(files) => {
-            files.iter().map(|file| write_embedded(folder.join(file.file), (file.text)())).collect()
+        Source::Embedded(files) => write_texts(files, &folder),
+        Source::Synthesized { texts, sounds } => {
+            let sounds = write_sounds(sounds, &folder)?;
+            // What names the sounds comes after them.
+            Ok([vec![sounds], write_texts(texts, &folder)?].concat())
         }
         Source::Remote([file]) => {
             let url = url.unwrap_or(file.url);
@@ -170,17 +174,35 @@ pub fn progress_bar(name: &str) -> ProgressBar {
         .with_message(name.to_owned())
 }
 
-/// The embedded text changes with the program, so an older one is replaced.
-fn write_embedded(path: PathBuf, text: &str) -> Result<Obtained> {
-    if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+fn write_texts(files: &[EmbeddedFile], folder: &Path) -> Result<Vec<Obtained>> {
+    files.iter().map(|file| write_embedded(folder.join(file.file), (file.text)().as_bytes())).collect()
+}
+
+/// Tells of the folder with all the sounds in it.
+fn write_sounds(sounds: &Sounds, folder: &Path) -> Result<Obtained> {
+    let path = folder.join(sounds.folder);
+    fs::create_dir_all(&path).map_err(at(&path))?;
+    let write = |(index, (name, _)): (usize, &(String, u64))| {
+        let path = folder.join(name);
+        let content = (sounds.content)(index).map_err(at(&path))?;
+        write_embedded(path, &content)
+    };
+    let written = (sounds.files)().par_iter().enumerate().map(write).collect::<Result<Vec<_>>>()?;
+    let is_there = written.iter().all(|obtained| obtained.how == How::AlreadyThere);
+    Ok(Obtained { path, how: if is_there { How::AlreadyThere } else { How::Written } })
+}
+
+/// What is embedded changes with the program, so an older file is replaced.
+fn write_embedded(path: PathBuf, content: &[u8]) -> Result<Obtained> {
+    if fs::read(&path).is_ok_and(|found| found == content) {
         let how = How::AlreadyThere;
         return Ok(Obtained { path, how });
     }
     let part = part_of(&path);
     let mut file = open_part(&part)?;
     file.set_len(0)
-        .and_then(|()| file.write_all(text.as_bytes()))
-        .map_err(|error| writing(&part, text.len() as u64, error))?;
+        .and_then(|()| file.write_all(content))
+        .map_err(|error| writing(&part, content.len() as u64, error))?;
     publish(&file, &part, &path)?;
     let how = How::Written;
     Ok(Obtained { path, how })

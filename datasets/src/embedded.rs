@@ -1,7 +1,9 @@
 //! The data that is built into the program.
 
+pub mod speech;
 mod translation;
 
+pub use speech::{Speech, Utterance, speech};
 pub use translation::{Pair, Translation, translation, tsv};
 
 /// The workspace's own Rust and Markdown files, sorted by path, each under a

@@ -12,6 +12,6 @@ pub mod download;
 pub mod embedded;
 mod sha256;
 
-pub use card::{Card, EmbeddedFile, RemoteFile, Source};
+pub use card::{Card, EmbeddedFile, RemoteFile, Sounds, Source};
 pub use data_root::{DataRoot, NoDataRoot};
 pub use download::{DownloadError, How, Obtained, get};

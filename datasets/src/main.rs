@@ -30,7 +30,8 @@ enum Command {
         /// The name of the set
         name: String,
     },
-    /// Download a set (continuing where it was cut) and verify it
+    /// Download a set (continuing where it was cut) and verify it, or write one
+    /// that is built in to files
     Get {
         /// The name of the set
         name: String,
@@ -38,7 +39,7 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
-    /// Print what is in a set that is built in
+    /// Print the texts of a set that is built in
     Print {
         /// The name of the set
         name: String,
@@ -83,13 +84,13 @@ fn show(card: &Card, root: &DataRoot) {
 fn state(card: &Card, root: &DataRoot) -> &'static str {
     match card.source {
         _ if root.has(card) => "here",
-        Source::Embedded(_) => "built in",
+        Source::Embedded(_) | Source::Synthesized { .. } => "built in",
         Source::Remote(_) => "not here",
     }
 }
 
 fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
-    if url.is_some() && matches!(card.source, Source::Embedded(_)) {
+    if url.is_some() && !card.source.texts().is_empty() {
         let message = format!("`{}` is built in; --url does not apply to it", card.name);
         return Err(UsageError::new(message).into());
     }
@@ -111,10 +112,11 @@ fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn print_files(card: &Card, file: Option<&str>) -> Result<(), UsageError> {
-    let Source::Embedded(files) = card.source else {
+    let files = card.source.texts();
+    if files.is_empty() {
         let message = format!("`{0}` is not built in; `datasets get {0}` downloads it", card.name);
         return Err(UsageError::new(message));
-    };
+    }
     let mut wanted = files.iter().filter(|found| file.is_none_or(|name| name == found.file)).peekable();
     if wanted.peek().is_none() {
         let names: Vec<_> = files.iter().map(|file| file.file).collect();

@@ -25,7 +25,7 @@ fn list_names_every_set_and_says_which_are_here() {
         .assert()
         .success()
         .stdout(contains("tinyshakespeare").and(contains("not here")))
-        .stdout(contains("multi30k").and(contains("translation")))
+        .stdout(contains("multi30k").and(contains("speech")).and(contains("translation")))
         .stdout(contains("workspace").and(contains("built in")))
         .stdout(contains(root.path().to_str().unwrap()));
 }
@@ -96,6 +96,41 @@ fn every_embedded_file_of_a_set_is_written_and_printed() {
         .stdout(contains("written").count(3));
     assert_eq!(["train.tsv", "validation.tsv", "test.tsv"].map(rows), [6000, 300, 500]);
     datasets(root.path()).args(["print", "translation"]).assert().success().stdout(contains("en\t").count(3));
+}
+
+#[test]
+fn get_writes_every_sound_that_the_tables_of_speech_name() {
+    let root = tempfile::tempdir().unwrap();
+    for outcome in ["written", "already there"] {
+        datasets(root.path()).args(["get", "speech"]).assert().success().stdout(contains(outcome).count(4));
+    }
+    let folder = root.path().join("speech");
+    let mut sounds = 0;
+    for part in ["train", "validation", "test"] {
+        let file = format!("{part}.tsv");
+        let table = fs::read_to_string(folder.join(&file)).unwrap();
+        datasets(root.path()).args(["print", "speech", &file]).assert().success().stdout(table.clone());
+        assert_eq!(table.lines().next(), Some("path\ttext\tphonemes\tvoice"));
+        for row in table.lines().skip(1) {
+            let columns: Vec<_> = row.split('\t').collect();
+            let [path, text, phonemes, voice] = columns[..] else { panic!("{row}") };
+            assert!(!text.is_empty() && voice.parse::<u32>().is_ok());
+            let end: u64 = phonemes.rsplit(':').next().unwrap().parse().unwrap();
+            assert_eq!(folder.join(path).metadata().unwrap().len(), 44 + 2 * end);
+            sounds += 1;
+        }
+    }
+    assert_eq!(sounds, 1550);
+    datasets(root.path())
+        .arg("list")
+        .assert()
+        .success()
+        .stdout(predicates::str::is_match("speech .* here").unwrap());
+    datasets(root.path())
+        .args(["get", "speech", "--url", "http://127.0.0.1:1/"])
+        .assert()
+        .code(2)
+        .stderr(contains("built in"));
 }
 
 #[test]
