@@ -317,14 +317,9 @@ fn trained(report: Report, run: &RunFolder, device: &Device) -> Result<Trained> 
 fn tell(report: &Report, args: &TrainArgs, out: &mut dyn Write) -> Result<()> {
     let run = args.out.display();
     if args.json {
-        let outcome = match report.outcome {
-            Outcome::Finished => "finished",
-            Outcome::EarlyStopped => "early-stopped",
-            Outcome::Interrupted => "interrupted",
-        };
         let best = report.best.map(|best| serde_json::json!({ "step": best.step, "loss": best.value }));
         let value = serde_json::json!({
-            "outcome": outcome, "steps": report.steps, "seconds": report.seconds,
+            "outcome": report.outcome.name(), "steps": report.steps, "seconds": report.seconds,
             "best": best, "last": report.last,
         });
         writeln!(out, "{value}")?;

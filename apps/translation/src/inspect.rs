@@ -34,7 +34,7 @@ pub struct Inspection {
 pub fn inspect(folder: &Path) -> Result<Inspection> {
     let model = TranslationModel::load(folder, &Device::Cpu)?;
     let folder = ModelFolder::open(folder, APPLICATION, &[])?;
-    let tensors = candle_core::safetensors::load(folder.weights(), &Device::Cpu)?;
+    let tensors = model.weights();
     let mut weights: Vec<_> =
         tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect();
     weights.sort();

@@ -109,6 +109,11 @@ impl TranslationModel {
         &self.network
     }
 
+    /// All weights, by name.
+    pub fn weights(&self) -> &HashMap<String, Tensor> {
+        &self.weights
+    }
+
     /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.device

@@ -485,13 +485,8 @@ fn write_config(config: &RunConfig, run: &RunFolder) -> Result<()> {
 fn tell(report: &Report, args: &TrainArgs, monitor: &str, out: &mut dyn Write) -> Result<()> {
     let run = args.out.display();
     if args.json {
-        let outcome = match report.outcome {
-            Outcome::Finished => "finished",
-            Outcome::EarlyStopped => "early-stopped",
-            Outcome::Interrupted => "interrupted",
-        };
         let value = serde_json::json!({
-            "outcome": outcome, "steps": report.steps, "seconds": report.seconds,
+            "outcome": report.outcome.name(), "steps": report.steps, "seconds": report.seconds,
             "bests": report.bests, "last": report.last,
         });
         writeln!(out, "{value}")?;

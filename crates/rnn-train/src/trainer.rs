@@ -139,6 +139,17 @@ pub enum Outcome {
     Interrupted,
 }
 
+impl Outcome {
+    /// In one word, for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::EarlyStopped => "early-stopped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// What came out of a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
