@@ -115,7 +115,7 @@ def operations(row):
     A backward pass has two products for each of the forward pass: for the gradient of the input and
     for that of the weight.
     """
-    if row["kind"] == "memory":
+    if row["kind"] in ["memory", "features", "ctc"]:
         return None
     if row["kind"] == "recurrent":
         return 2 * 2 * row["batch"] * row["time"] * 4 * row["hidden"] ** 2
@@ -231,19 +231,23 @@ def build(name):
     return [artifact["executable"] for artifact in artifacts if artifact.get("executable")][-1]
 
 
-def find_torch(interpreter):
+def find_version(interpreter, module="torch"):
+    """The version of one of PyTorch's modules."""
     try:
-        probe = [interpreter, "-c", "import torch; print(torch.__version__)"]
+        probe = [interpreter, "-c", f"import {module}; print({module}.__version__)"]
         found = subprocess.run(probe, capture_output=True, text=True)
     except OSError as error:
         raise Failure(f"cannot run {interpreter}: {error.strerror}") from None
     if found.returncode != 0:
-        raise Failure(f"{interpreter} has no torch: see benchmarks/README.md, or use --python")
+        raise Failure(f"{interpreter} has no {module}: see benchmarks/README.md, or use --python")
     return found.stdout.strip()
 
 
-def find_peers(arguments):
-    """The commands of the peers that are there, and the versions of all that takes part."""
+def find_peers(arguments, worker="ours", script="pytorch.py", modules=("torch",)):
+    """The commands of the peers that are there, and the versions of all that takes part.
+
+    `worker` measures this repository, and `script`, which needs `modules`, PyTorch.
+    """
     locked = tomllib.loads((FOLDER / "Cargo.lock").read_text())["package"]
     names = ["candle-rnn", "candle-core", "candle-nn", "burn", "burn-flex"]
     versions = {package["name"]: package["version"] for package in locked if package["name"] in names}
@@ -252,10 +256,10 @@ def find_peers(arguments):
     for name in arguments.peers:
         try:
             if name == "pytorch":
-                versions["torch"] = find_torch(arguments.python)
-                commands[name] = [arguments.python, str(FOLDER / "pytorch.py")]
+                versions |= {module: find_version(arguments.python, module) for module in modules}
+                commands[name] = [arguments.python, str(FOLDER / script)]
             else:
-                commands[name] = [build(name)]
+                commands[name] = [build(worker if name == "ours" else name)]
         except Failure as failure:
             if name == "ours":
                 raise
@@ -322,15 +326,15 @@ def median(rounds):
     return statistics.median(statistics.median(samples) for samples in rounds)
 
 
-def ratio(results):
-    """PyTorch's time ÷ ours: the median over the rounds, which both have measured in turn."""
+def ratios(results):
+    """PyTorch's time ÷ ours in each of the rounds, which both have measured in turn."""
     ours, theirs = results.get("ours", {}), results.get("pytorch", {})
     if "median" not in ours or "median" not in theirs:
-        return None
+        return []
     if "rounds" not in ours:
-        return theirs["median"] / ours["median"]
+        return [theirs["median"] / ours["median"]]
     rounds = zip(ours["rounds"], theirs["rounds"])
-    return statistics.median(statistics.median(b) / statistics.median(a) for a, b in rounds)
+    return [statistics.median(b) / statistics.median(a) for a, b in rounds]
 
 
 def disagreements(results):
@@ -346,6 +350,16 @@ def disagreements(results):
             if not abs(value - expected) <= TOLERANCE * abs(expected):
                 found.append(f"{what} is {value:.6g} with {TITLES[name]}, {expected:.6g} with {TITLES[first]}")
     return found
+
+
+def checks(results):
+    """What each peer has checked, and whether they agree; a line each."""
+    for name, result in results.items():
+        if "check" in result:
+            values = ", ".join(f"{what} {value:.7g}" for what, value in result["check"].items())
+            yield f"- checked by {TITLES[name]}: {values}"
+    for problem in disagreements(results):
+        yield f"- **the peers do not compute the same**: {problem}"
 
 
 def measure_all(rows, commands, arguments):
@@ -365,7 +379,7 @@ def measure_all(rows, commands, arguments):
                     about = f", about {left / 60:.0f} min left" if left else ""
                     say(f"{label}: {what}{about}")
 
-                if "ours" in peers:
+                if "ours" in peers and operations(row):
                     # Between the rows, since the clock and the neighbours change: the best counts.
                     found = peers["ours"].worker(0).ask("peak")["all_threads"]
                     peak = max(peak or 0, found)
@@ -389,7 +403,8 @@ def judge(results, peak, arguments):
         row, ours = result["row"], result["peers"].get("ours", {})
         result["operations"] = operations(row)
         result["peak"] = peak
-        result["ratio"] = ratio(result["peers"])
+        result["ratios"] = ratios(result["peers"])
+        result["ratio"] = statistics.median(result["ratios"]) if result["ratios"] else None
         result["bar"] = row["bar"] if result["threads"] == max(arguments.threads) else None
         if result["ratio"] is not None and result["bar"] is not None:
             result["holds"] = result["ratio"] >= result["bar"]
@@ -428,6 +443,12 @@ def threads_in_words(threads):
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
+def ratio_with_range(result):
+    found = result["ratios"]
+    spread = f" ({min(found):.2f} to {max(found):.2f})" if len(found) > 1 else ""
+    return number(result["ratio"], ".2f") + spread
+
+
 def milliseconds(result):
     value = result.get("median") if result else None
     if value is None:
@@ -436,13 +457,18 @@ def milliseconds(result):
 
 
 def table(results, names):
-    lines = [["row", *(TITLES[name] for name in names), "PyTorch ÷ ours", "bar", "holds", "share of peak"]]
+    shares = any("share" in result for result in results)
+    lines = [["row", *(TITLES[name] for name in names), "PyTorch ÷ ours", "bar", "holds"]]
+    if shares:
+        lines[0].append("share of peak")
     lines.append(["---"] + ["---:"] * (len(lines[0]) - 1))
     for result in results:
         holds = {None: "–", True: "yes", False: "no"}[result.get("holds")]
         cells = [milliseconds(result["peers"].get(name)) for name in names]
-        cells += [number(result["ratio"], ".2f"), number(result["bar"], ".1f"), holds]
-        lines.append([result["row"]["name"], *cells, number(result.get("share"), ".0%")])
+        cells += [ratio_with_range(result), number(result["bar"], ".1f"), holds]
+        if shares:
+            cells.append(number(result.get("share"), ".0%"))
+        lines.append([result["row"]["name"], *cells])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         padded = [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
@@ -511,10 +537,10 @@ def pattern(text):
         raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments(about=__doc__, rows=ROWS, peers=PEERS, threads=(1, 2)):
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     cores = range(1, (os.cpu_count() or 1) + 1)
-    threads = [1, 2] if len(cores) > 1 else [1]
+    threads = [count for count in threads if count in cores] or [1]
     parser.add_argument("--rounds", type=positive, default=7, help="measurements of each row and peer (%(default)s)")
     parser.add_argument(
         "--threads",
@@ -525,25 +551,24 @@ def parse_arguments():
     )
     parser.add_argument("--rows", type=pattern, default="", metavar="PATTERN", help="only rows whose name matches")
     parser.add_argument(
-        "--peers", type=list_of(str, PEERS), default=PEERS, metavar="NAME,…", help=f"among {', '.join(PEERS)} (all)"
+        "--peers", type=list_of(str, peers), default=peers, metavar="NAME,…", help=f"among {', '.join(peers)} (all)"
     )
     parser.add_argument("--python", default=sys.executable, metavar="INTERPRETER", help="a Python with torch")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample here")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="write the table here too")
     arguments = parser.parse_args()
-    arguments.rows = [row for row in ROWS if re.search(arguments.rows, row["name"].replace("×", "x"))]
+    arguments.rows = [row for row in rows if re.search(arguments.rows, row["name"].replace("×", "x"))]
     if not arguments.rows:
-        parser.error("no row matches; the rows are:\n  " + "\n  ".join(row["name"] for row in ROWS))
+        parser.error("no row matches; the rows are:\n  " + "\n  ".join(row["name"] for row in rows))
     for file in [arguments.json, arguments.markdown]:
         if file and not file.absolute().parent.is_dir():
             parser.error(f"{file.parent} is not a folder")
     return arguments
 
 
-def main():
-    arguments = parse_arguments()
+def run_all(arguments, commands, versions):
+    """Measures all rows, prints the table and writes the files that are asked for; gives the results."""
     run = {"date": datetime.date.today().isoformat(), "machine": machine(), "commit": commit()}
-    commands, versions = find_peers(arguments)
     run |= {"versions": versions, "threads": arguments.threads, "rounds": arguments.rounds}
     run["results"] = measure_all(arguments.rows, commands, arguments)
     text = report(run, list(commands))
@@ -552,9 +577,16 @@ def main():
         arguments.markdown.write_text(text)
     if arguments.json:
         arguments.json.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    return run["results"]
 
 
-if __name__ == "__main__":
+def main():
+    arguments = parse_arguments()
+    run_all(arguments, *find_peers(arguments))
+
+
+def enter(main):
+    """Runs a script, whose failures are its user's to read."""
     try:
         main()
     except Failure as failure:
@@ -563,3 +595,7 @@ if __name__ == "__main__":
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+if __name__ == "__main__":
+    enter(main)

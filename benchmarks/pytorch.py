@@ -165,11 +165,6 @@ class Generate:
         return {"scores": root_mean_square(self.network(torch.zeros(1, 1, dtype=torch.long), None)[0])}
 
 
-def workload(row):
-    workloads = {"layer": Layer, "train": Train, "generate": Generate}
-    return workloads[row["kind"]](row)
-
-
 def use_onednn(enabled):
     with warnings.catch_warnings(action="ignore"):  # About GPUs, which have no part in this.
         torch.backends.mkldnn.set_flags(enabled)
@@ -194,15 +189,20 @@ def peak_memory():
 
 
 class Worker:
+    workloads = {"layer": Layer, "train": Train, "generate": Generate}
+
     def __init__(self):
         self.current = None
+
+    def workload(self, row):
+        return self.workloads[row["kind"]](row)
 
     def prepare(self, request):
         self.current = None
         if request["row"]["kind"] == "recurrent":
             return {"unsupported": "gives no access to these products alone"}
         use_onednn(True)
-        current = workload(request["row"])
+        current = self.workload(request["row"])
         check = current.check()
         # oneDNN's LSTM is the faster one for whole batches, PyTorch's own for single steps (by a
         # factor of 3) and for packed sequences. Each row gets what is faster for it.
@@ -222,7 +222,7 @@ class Worker:
 
     def memory(self, request):
         before = peak_memory()
-        current = workload(request["row"])
+        current = self.workload(request["row"])
         for _ in range(request["iterations"]):
             current.iterate()
         return {"before": before, "peak": peak_memory()}

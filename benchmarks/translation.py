@@ -111,11 +111,7 @@ def report(name, results, count, unit):
             f"- PyTorch ÷ ours: {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds)"
         )
-    for peer, result in results.items():
-        values = ", ".join(f"{what} {value:.7g}" for what, value in result["check"].items())
-        yield f"- checked by {compare.TITLES[peer]}: {values}"
-    for problem in compare.disagreements(results):
-        yield f"- **the peers do not compute the same**: {problem}"
+    yield from compare.checks(results)
 
 
 def agreement(files):
@@ -173,7 +169,7 @@ def main():
     worker = compare.build("translation")
     commands = {"ours": [worker]}
     if "pytorch" in arguments.peers:
-        torch = compare.find_torch(arguments.python)
+        torch = compare.find_version(arguments.python)
         commands["pytorch"] = [arguments.python, str(compare.FOLDER / "translation_pytorch.py")]
         print(f"commit {compare.commit()}, torch {torch}, {compare.threads_in_words(arguments.threads)}")
     commands = {name: commands[name] for name in arguments.peers}
@@ -205,11 +201,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        sys.exit(f"error: {failure}")
-    except OSError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    compare.enter(main)

@@ -42,6 +42,8 @@ pub enum Source {
     },
     /// Files to download.
     Remote(&'static [RemoteFile]),
+    /// An archive to download, with everything that is in the set's folder.
+    Archive(&'static Archive),
 }
 
 /// A text that is built into the program.
@@ -71,25 +73,42 @@ pub struct RemoteFile {
     pub file: &'static str,
     /// The public address.
     pub url: &'static str,
-    /// The size in bytes.
-    pub bytes: u64,
-    /// The SHA-256 of the content, in lower-case hexadecimal.
-    pub sha256: &'static str,
+    /// The size in bytes, if it is published.
+    pub bytes: Option<u64>,
+    /// The SHA-256 of the content, in lower-case hexadecimal, if it is
+    /// published. Without it nothing tells whether what comes is the right file.
+    pub sha256: Option<&'static str>,
+}
+
+/// An archive to download and to unpack.
+#[derive(Debug)]
+pub struct Archive {
+    /// A gzipped tape archive. It lies beside the set's folder, under its
+    /// name, until it is unpacked, and is then deleted.
+    pub file: RemoteFile,
+    /// How many folders to leave out at the beginning of every path in it.
+    pub strip: usize,
 }
 
 impl Card {
-    /// The size of the set in bytes.
-    pub fn bytes(&self) -> u64 {
-        self.files().iter().map(|(_, bytes)| bytes).sum()
+    /// The size in bytes of what is written or downloaded, if it is known.
+    pub fn bytes(&self) -> Option<u64> {
+        match self.source {
+            Source::Archive(archive) => archive.file.bytes,
+            _ => self.files().iter().map(|(_, bytes)| *bytes).sum(),
+        }
     }
 
-    /// The names of the set's files below its folder, with their sizes in bytes.
-    pub fn files(&self) -> Vec<(&'static str, u64)> {
+    /// The names of the set's files below its folder, with their sizes in
+    /// bytes as far as they are known. The card of an archive names none.
+    pub fn files(&self) -> Vec<(&'static str, Option<u64>)> {
         let texts = self.source.texts().iter().map(|file| (file.file, (file.text)().len() as u64));
+        let known = |(name, bytes)| (name, Some(bytes));
         match self.source {
-            Source::Embedded(_) => texts.collect(),
-            Source::Synthesized { sounds, .. } => texts.chain(sounds.named()).collect(),
+            Source::Embedded(_) => texts.map(known).collect(),
+            Source::Synthesized { sounds, .. } => texts.chain(sounds.named()).map(known).collect(),
             Source::Remote(files) => files.iter().map(|file| (file.file, file.bytes)).collect(),
+            Source::Archive(_) => vec![],
         }
     }
 }
@@ -99,7 +118,7 @@ impl Source {
     pub fn texts(&self) -> &'static [EmbeddedFile] {
         match *self {
             Self::Embedded(texts) | Self::Synthesized { texts, .. } => texts,
-            Self::Remote(_) => &[],
+            Self::Remote(_) | Self::Archive(_) => &[],
         }
     }
 }
@@ -118,16 +137,12 @@ impl fmt::Display for Card {
         writeln!(f, "home         {}", self.home)?;
         writeln!(f, "split        {}", self.split)?;
         writeln!(f, "read by      {}", self.applications.join(", "))?;
-        let mut file = |name: &str, bytes: u64, address: &str, sha256: &str| {
-            writeln!(f, "\nfile         {}/{name}", self.name)?;
-            writeln!(f, "  address    {address}")?;
-            writeln!(f, "  size       {bytes} bytes")?;
-            writeln!(f, "  SHA-256    {sha256}")
-        };
         for embedded in self.source.texts() {
             let text = (embedded.text)();
-            let sum = sha256::of_bytes(text.as_bytes());
-            file(embedded.file, text.len() as u64, "built into the program", &sum)?;
+            writeln!(f, "\nfile         {}/{}", self.name, embedded.file)?;
+            writeln!(f, "  address    built into the program")?;
+            writeln!(f, "  size       {} bytes", text.len())?;
+            writeln!(f, "  SHA-256    {}", sha256::of_bytes(text.as_bytes()))?;
         }
         match self.source {
             Source::Embedded(_) => Ok(()),
@@ -137,9 +152,28 @@ impl fmt::Display for Card {
                 writeln!(f, "  address    made by the program")?;
                 writeln!(f, "  size       {} files, {bytes} bytes", sounds.named().count())
             }
-            Source::Remote(files) => {
-                files.iter().try_for_each(|remote| file(remote.file, remote.bytes, remote.url, remote.sha256))
+            Source::Remote(files) => files.iter().try_for_each(|remote| {
+                writeln!(f, "\nfile         {}/{}", self.name, remote.file)?;
+                write!(f, "{remote}")
+            }),
+            Source::Archive(archive) => {
+                writeln!(f, "\narchive      {}, unpacked to the folder {}", archive.file.file, self.name)?;
+                write!(f, "{}", archive.file)
             }
+        }
+    }
+}
+
+impl fmt::Display for RemoteFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  address    {}", self.url)?;
+        match self.bytes {
+            Some(bytes) => writeln!(f, "  size       {bytes} bytes")?,
+            None => writeln!(f, "  size       not published")?,
+        }
+        match self.sha256 {
+            Some(sum) => writeln!(f, "  SHA-256    {sum}"),
+            None => writeln!(f, "  SHA-256    not published; what is downloaded cannot be verified"),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::card::Card;
+use crate::card::{Card, Source};
+use crate::unpack;
 
 /// The environment variable that names the data root.
 pub const VARIABLE: &str = "CANDLE_RNN_DATA";
@@ -55,12 +56,16 @@ impl DataRoot {
         self.0.join(card.name)
     }
 
-    /// Whether every file of the set is there with the right size. The content
-    /// is not looked at.
+    /// Whether every file of the set is there with the right size, or its
+    /// archive was unpacked. The content is not looked at.
     pub fn has(&self, card: &Card) -> bool {
         let folder = self.folder(card);
+        if let Source::Archive(archive) = card.source {
+            return unpack::is_unpacked(archive, &folder);
+        }
         card.files().iter().all(|(file, bytes)| {
-            folder.join(file).metadata().is_ok_and(|found| found.is_file() && found.len() == *bytes)
+            let found = folder.join(file).metadata();
+            found.is_ok_and(|found| found.is_file() && bytes.is_none_or(|bytes| found.len() == bytes))
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Getting a data set: downloaded into a `.part` file, continued from there
-//! after a cut, and renamed into place only once its SHA-256 is right.
+//! after a cut, renamed into place only once its SHA-256 is right, and unpacked
+//! if it is an archive.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -11,30 +12,42 @@ use rayon::prelude::*;
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body, Proxy};
 
-use crate::card::{Card, EmbeddedFile, RemoteFile, Sounds, Source};
+use crate::card::{Archive, Card, EmbeddedFile, RemoteFile, Sounds, Source};
 use crate::data_root::DataRoot;
 use crate::sha256;
+use crate::unpack;
 
-/// A file of a data set that is in its place, with the right content.
+/// A file of a data set, or the folder of one, that is in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obtained {
-    /// Where it is.
+    /// Where it is. An archive that was unpacked is there no more.
     pub path: PathBuf,
     /// How it came there.
     pub how: How,
+    /// The SHA-256 that a file has whose card states none: it may be the wrong
+    /// one. Everything else is what the card or the program says.
+    pub unverified: Option<String>,
 }
 
 /// How a file came to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It was there already; its content was verified.
+    /// It was there already, and has the SHA-256 on the card if that states one.
     AlreadyThere,
+    /// It is a folder whose archive was unpacked earlier. Its content was not
+    /// looked at.
+    AlreadyUnpacked,
     /// It was written from the program itself.
     Written,
     /// It was downloaded, of which this many bytes earlier.
     Downloaded {
         /// Bytes that an earlier, cut download had left.
         resumed_from: u64,
+    },
+    /// It is a folder, to which an archive was unpacked.
+    Unpacked {
+        /// The number of files that were in the archive.
+        files: usize,
     },
 }
 
@@ -59,16 +72,19 @@ pub enum DownloadError {
     },
     /// The connection broke in the middle of the file.
     #[error(
-        "{url} was cut off after {received} of {bytes} bytes ({reason}); \
-         run the same command again to continue from there"
+        "{url} was cut off after {received} of {} bytes ({reason}); run the same command again {}",
+        .bytes.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string()),
+        if *.resumes { "to continue from there" } else { "to start again" }
     )]
     Cut {
         /// The address.
         url: String,
         /// Bytes that are in the `.part` file now.
         received: u64,
-        /// Bytes that the file has.
-        bytes: u64,
+        /// Bytes that the file has, as far as the card or the server says.
+        bytes: Option<u64>,
+        /// Whether the next download goes on from there.
+        resumes: bool,
         /// What the network said.
         reason: String,
     },
@@ -106,8 +122,25 @@ pub enum DownloadError {
         /// The sum on the card.
         expected: String,
     },
-    /// Another process downloads the same file.
-    #[error("another process is downloading {}; wait for it", .0.display())]
+    /// The folder of the set is there, but something else is in it.
+    #[error(
+        "{} is there, but was not unpacked from the archive on the card; \
+         delete it or move it away and run the same command again", .0.display()
+    )]
+    OtherFolder(PathBuf),
+    /// An archive is damaged, or has something in it that none should have.
+    #[error(
+        "cannot unpack {}, and it was deleted: {reason}; \
+         run the same command again or give another address with --url", .path.display()
+    )]
+    BadArchive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another process downloads or unpacks the same file.
+    #[error("another process is getting {}; wait for it", .0.display())]
     Busy(PathBuf),
     /// No room for the file.
     #[error(
@@ -130,20 +163,26 @@ pub enum DownloadError {
     },
 }
 
-type Result<T> = std::result::Result<T, DownloadError>;
+pub(crate) type Result<T> = std::result::Result<T, DownloadError>;
 
 /// Brings every file of a data set to its place below `root`. A file that is
-/// there already is verified and left alone.
+/// there already is verified and left alone; so is the folder of an archive that
+/// was unpacked, of which nothing is verified again.
 ///
 /// `url` replaces the address on the card: that of the file itself, or, if the
 /// set has several, of the folder that holds them all. `progress` counts bytes.
 ///
 /// # Errors
-/// See [`DownloadError`]. Whatever happens, no file with wrong content gets to
-/// its place.
+/// See [`DownloadError`]. Whatever happens, no file with another SHA-256 than
+/// that on the card gets to its place, and no folder without all that is in its
+/// archive.
 pub fn get(card: &Card, root: &DataRoot, url: Option<&str>, progress: &ProgressBar) -> Result<Vec<Obtained>> {
     let folder = root.folder(card);
-    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let home = match card.source {
+        Source::Archive(_) => root.path(),
+        _ => &folder,
+    };
+    fs::create_dir_all(home).map_err(at(home))?;
     match card.source {
         Source::Embedded(files) => write_texts(files, &folder),
         Source::Synthesized { texts, sounds } => {
@@ -162,16 +201,33 @@ pub fn get(card: &Card, root: &DataRoot, url: Option<&str>, progress: &ProgressB
                 None => get_file(file, file.url, &folder, progress),
             })
             .collect(),
+        Source::Archive(archive) => {
+            let url = url.unwrap_or(archive.file.url);
+            get_archive(archive, url, home, &folder, progress)
+        }
     }
 }
 
 /// A bar that shows a download on a terminal, and nothing elsewhere.
 pub fn progress_bar(name: &str) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
+    let style = ProgressStyle::with_template(
+        "{prefix}: {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+    );
     ProgressBar::new(0)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(name.to_owned())
+        .with_prefix(name.to_owned())
+}
+
+/// Has the bar show what is done now, for how many bytes, and how many of them
+/// were done before.
+pub(crate) fn show_step(progress: &ProgressBar, step: &'static str, bytes: Option<u64>, before: u64) {
+    progress.set_message(step);
+    match bytes {
+        Some(bytes) => progress.set_length(bytes),
+        None => progress.unset_length(),
+    }
+    progress.set_position(before);
+    progress.reset_eta();
 }
 
 fn write_texts(files: &[EmbeddedFile], folder: &Path) -> Result<Vec<Obtained>> {
@@ -189,14 +245,14 @@ fn write_sounds(sounds: &Sounds, folder: &Path) -> Result<Obtained> {
     };
     let written = (sounds.files)().par_iter().enumerate().map(write).collect::<Result<Vec<_>>>()?;
     let is_there = written.iter().all(|obtained| obtained.how == How::AlreadyThere);
-    Ok(Obtained { path, how: if is_there { How::AlreadyThere } else { How::Written } })
+    let how = if is_there { How::AlreadyThere } else { How::Written };
+    Ok(Obtained { path, how, unverified: None })
 }
 
 /// What is embedded changes with the program, so an older file is replaced.
 fn write_embedded(path: PathBuf, content: &[u8]) -> Result<Obtained> {
     if fs::read(&path).is_ok_and(|found| found == content) {
-        let how = How::AlreadyThere;
-        return Ok(Obtained { path, how });
+        return Ok(Obtained { path, how: How::AlreadyThere, unverified: None });
     }
     let part = part_of(&path);
     let mut file = open_part(&part)?;
@@ -204,20 +260,45 @@ fn write_embedded(path: PathBuf, content: &[u8]) -> Result<Obtained> {
         .and_then(|()| file.write_all(content))
         .map_err(|error| writing(&part, content.len() as u64, error))?;
     publish(&file, &part, &path)?;
-    let how = How::Written;
-    Ok(Obtained { path, how })
+    Ok(Obtained { path, how: How::Written, unverified: None })
+}
+
+fn get_archive(
+    archive: &Archive,
+    url: &str,
+    home: &Path,
+    folder: &Path,
+    progress: &ProgressBar,
+) -> Result<Vec<Obtained>> {
+    let path = folder.to_owned();
+    if unpack::is_unpacked(archive, folder) {
+        // An earlier run may have been cut just before this last step.
+        let _ = fs::remove_file(home.join(archive.file.file));
+        return Ok(vec![Obtained { path, how: How::AlreadyUnpacked, unverified: None }]);
+    }
+    if folder.exists() {
+        return Err(DownloadError::OtherFolder(path));
+    }
+    let file = get_file(&archive.file, url, home, progress)?;
+    let files = unpack::unpack(archive, &file.path, folder, progress)?;
+    let how = How::Unpacked { files };
+    Ok(vec![file, Obtained { path, how, unverified: None }])
 }
 
 fn get_file(remote: &RemoteFile, url: &str, folder: &Path, progress: &ProgressBar) -> Result<Obtained> {
     let path = folder.join(remote.file);
     if path.exists() {
-        let found = File::open(&path).and_then(sha256::of_reader).map_err(at(&path))?;
-        if found != remote.sha256 {
-            let expected = remote.sha256.to_owned();
-            return Err(DownloadError::OtherFile { path, found, expected });
-        }
-        let how = How::AlreadyThere;
-        return Ok(Obtained { path, how });
+        let file = File::open(&path).map_err(at(&path))?;
+        let found = checksum(&file, &path, progress)?;
+        return match remote.sha256 {
+            Some(expected) if found != expected => {
+                Err(DownloadError::OtherFile { path, found, expected: expected.to_owned() })
+            }
+            expected => {
+                let unverified = expected.is_none().then_some(found);
+                Ok(Obtained { path, how: How::AlreadyThere, unverified })
+            }
+        };
     }
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
@@ -226,18 +307,25 @@ fn get_file(remote: &RemoteFile, url: &str, folder: &Path, progress: &ProgressBa
     let part = part_of(&path);
     let mut file = open_part(&part)?;
     let resumed_from = receive(remote, url, &mut file, &part, progress)?;
-    let found = file.rewind().and_then(|()| sha256::of_reader(&file)).map_err(at(&part))?;
-    if found != remote.sha256 {
+    file.rewind().map_err(at(&part))?;
+    let found = checksum(&file, &part, progress)?;
+    if let Some(expected) = remote.sha256
+        && found != expected
+    {
         discard(&part)?;
-        return Err(DownloadError::WrongChecksum {
-            url: url.to_owned(),
-            found,
-            expected: remote.sha256.to_owned(),
-        });
+        let (url, expected) = (url.to_owned(), expected.to_owned());
+        return Err(DownloadError::WrongChecksum { url, found, expected });
     }
     publish(&file, &part, &path)?;
-    let how = How::Downloaded { resumed_from };
-    Ok(Obtained { path, how })
+    let unverified = remote.sha256.is_none().then_some(found);
+    Ok(Obtained { path, how: How::Downloaded { resumed_from }, unverified })
+}
+
+/// The SHA-256 of the rest of a file, while the bar shows how far it is.
+fn checksum(file: &File, path: &Path, progress: &ProgressBar) -> Result<String> {
+    let bytes = file.metadata().map_err(at(path))?.len();
+    show_step(progress, "verifying", Some(bytes), 0);
+    sha256::of_reader(progress.wrap_read(file)).map_err(at(path))
 }
 
 /// Appends to `file` what it lacks and returns how many bytes it had before.
@@ -248,12 +336,13 @@ fn receive(
     part: &Path,
     progress: &ProgressBar,
 ) -> Result<u64> {
-    let RemoteFile { bytes, .. } = *remote;
     let mut received = file.metadata().map_err(at(part))?.len();
-    if received == bytes {
+    // Without a checksum, nothing would tell that two parts are of two files.
+    let resumes = remote.sha256.is_some();
+    if resumes && remote.bytes == Some(received) {
         return Ok(received);
     }
-    if received > bytes {
+    if !resumes || remote.bytes.is_some_and(|bytes| received > bytes) {
         file.set_len(0).map_err(at(part))?;
         received = 0;
     }
@@ -277,13 +366,12 @@ fn receive(
     }
 
     let resumed_from = received;
-    progress.set_length(bytes);
-    progress.set_position(received);
-    progress.reset_eta();
     let announced = response.body().content_length().map(|n| n + received);
+    let bytes = remote.bytes.or(announced);
+    show_step(progress, "downloading", bytes, received);
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
-    let cut = |received, reason| DownloadError::Cut { url: url.to_owned(), received, bytes, reason };
+    let cut = |received, reason| DownloadError::Cut { url: url.to_owned(), received, bytes, resumes, reason };
     loop {
         let n = match body.read(&mut buffer) {
             Ok(0) => break,
@@ -291,18 +379,21 @@ fn receive(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(cut(received, error.to_string())),
         };
-        if received + n as u64 > bytes {
+        let missing = bytes.map_or(0, |bytes| bytes.saturating_sub(received));
+        received += n as u64;
+        if let Some(bytes) = remote.bytes
+            && received > bytes
+        {
             discard(part)?;
             let url = url.to_owned();
             return Err(DownloadError::TooLong { url, bytes });
         }
-        file.write_all(&buffer[..n]).map_err(|error| writing(part, bytes - received, error))?;
-        received += n as u64;
+        file.write_all(&buffer[..n]).map_err(|error| writing(part, missing, error))?;
         progress.set_position(received);
     }
     // A body that is as long as announced came whole, even if it is the wrong
     // one; the checksum will tell.
-    if received < bytes && announced != Some(received) {
+    if bytes.is_some_and(|bytes| received < bytes) && announced != Some(received) {
         return Err(cut(received, "the server closed the connection".to_owned()));
     }
     Ok(resumed_from)
@@ -346,7 +437,7 @@ fn continues_at(response: &Response<Body>, from: u64) -> bool {
             .is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
 }
 
-fn part_of(path: &Path) -> PathBuf {
+pub(crate) fn part_of(path: &Path) -> PathBuf {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     part.into()
@@ -360,11 +451,16 @@ fn open_part(part: &Path) -> Result<File> {
         .create(true)
         .open(part)
         .map_err(|error| writing(part, 0, error))?;
+    lock(&file, part)?;
+    Ok(file)
+}
+
+/// Keeps other processes off a file as long as it is open.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(DownloadError::Busy(part.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(DownloadError::Busy(path.to_owned())),
         // Some network file systems know no locks; one process alone needs none.
-        Err(TryLockError::Error(_)) => Ok(file),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
@@ -374,11 +470,11 @@ fn publish(file: &File, part: &Path, path: &Path) -> Result<()> {
     fs::rename(part, path).map_err(at(path))
 }
 
-fn discard(part: &Path) -> Result<()> {
+pub(crate) fn discard(part: &Path) -> Result<()> {
     fs::remove_file(part).map_err(at(part))
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> DownloadError {
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> DownloadError {
     move |source| writing(path, 0, source)
 }
 

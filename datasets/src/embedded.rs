@@ -3,7 +3,7 @@
 pub mod speech;
 mod translation;
 
-pub use speech::{Speech, Utterance, speech};
+pub use speech::{Speech, Utterance, pronunciations, speech};
 pub use translation::{Pair, Translation, translation, tsv};
 
 /// The workspace's own Rust and Markdown files, sorted by path, each under a

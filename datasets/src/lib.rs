@@ -2,8 +2,8 @@
 //!
 //! Every set has a [`Card`]. The sets that can be redistributed freely and are
 //! small are built into the program ([`embedded`]); the others are downloaded
-//! by [`get`], resumed after a cut, and visible only once their SHA-256 is
-//! right. All of them live below one [`DataRoot`].
+//! by [`get`], resumed after a cut, and visible only once they are whole, with
+//! the SHA-256 on the card. All of them live below one [`DataRoot`].
 
 pub mod card;
 pub mod cards;
@@ -11,7 +11,8 @@ pub mod data_root;
 pub mod download;
 pub mod embedded;
 mod sha256;
+mod unpack;
 
-pub use card::{Card, EmbeddedFile, RemoteFile, Sounds, Source};
+pub use card::{Archive, Card, EmbeddedFile, RemoteFile, Sounds, Source};
 pub use data_root::{DataRoot, NoDataRoot};
 pub use download::{DownloadError, How, Obtained, get};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use app_kit::UsageError;
 use clap::{Parser, Subcommand};
-use datasets::{Card, DataRoot, How, Source, cards, download};
+use datasets::{Card, DataRoot, How, Obtained, Source, cards, download};
 use indicatif::HumanBytes;
 
 /// Data sets for the applications: what they are and how to get them.
@@ -30,8 +30,8 @@ enum Command {
         /// The name of the set
         name: String,
     },
-    /// Download a set (continuing where it was cut) and verify it, or write one
-    /// that is built in to files
+    /// Download a set (continuing where it was cut), verify it and unpack it, or
+    /// write one that is built in to files
     Get {
         /// The name of the set
         name: String,
@@ -70,9 +70,10 @@ fn card(name: &str) -> Result<&'static Card, UsageError> {
 
 fn list(root: &DataRoot) {
     println!("data root: {}\n", root.path().display());
+    let width = cards::ALL.iter().map(|card| card.name.len()).max().unwrap_or(0);
     for card in cards::ALL {
-        let size = HumanBytes(card.bytes()).to_string();
-        println!("{:16} {:>11}  {:11}  {}", card.name, size, state(card, root), card.title);
+        let size = card.bytes().map_or("size unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
+        println!("{:width$} {size:>13}  {:8}  {}", card.name, state(card, root), card.title);
     }
 }
 
@@ -85,7 +86,7 @@ fn state(card: &Card, root: &DataRoot) -> &'static str {
     match card.source {
         _ if root.has(card) => "here",
         Source::Embedded(_) | Source::Synthesized { .. } => "built in",
-        Source::Remote(_) => "not here",
+        Source::Remote(_) | Source::Archive(_) => "not here",
     }
 }
 
@@ -97,15 +98,21 @@ fn get(card: &Card, root: &DataRoot, url: Option<&str>) -> anyhow::Result<()> {
     let progress = download::progress_bar(card.name);
     let obtained = datasets::get(card, root, url, &progress);
     progress.finish_and_clear();
-    for file in obtained? {
-        let path = file.path.display();
-        match file.how {
-            How::AlreadyThere => println!("{path}: already there, SHA-256 verified"),
+    for Obtained { path, how, unverified } in obtained? {
+        let path = path.display();
+        let check = match unverified {
+            None => "SHA-256 verified".to_owned(),
+            Some(sum) => format!("NOT verified, since the card has no SHA-256 to compare with its {sum}"),
+        };
+        match how {
+            How::AlreadyThere => println!("{path}: already there, {check}"),
+            How::AlreadyUnpacked => println!("{path}: already there, unpacked earlier"),
             How::Written => println!("{path}: written"),
-            How::Downloaded { resumed_from: 0 } => println!("{path}: downloaded, SHA-256 verified"),
+            How::Downloaded { resumed_from: 0 } => println!("{path}: downloaded, {check}"),
             How::Downloaded { resumed_from } => {
-                println!("{path}: downloaded, continued after {resumed_from} bytes, SHA-256 verified")
+                println!("{path}: downloaded, continued after {resumed_from} bytes, {check}")
             }
+            How::Unpacked { files } => println!("{path}: {files} files unpacked, and the archive deleted"),
         }
     }
     Ok(())

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use predicates::prelude::*;
 use predicates::str::contains;
 use server::Server;
@@ -28,6 +30,34 @@ fn list_names_every_set_and_says_which_are_here() {
         .stdout(contains("multi30k").and(contains("speech")).and(contains("translation")))
         .stdout(contains("workspace").and(contains("built in")))
         .stdout(contains(root.path().to_str().unwrap()));
+}
+
+#[test]
+fn a_set_whose_size_and_checksum_nobody_publishes_is_listed_shown_and_got_with_a_notice() {
+    let root = tempfile::tempdir().unwrap();
+    let listed = |pattern: &str| {
+        let matches = predicates::str::is_match(pattern).unwrap();
+        datasets(root.path()).arg("list").assert().success().stdout(matches);
+    };
+    listed("fsdd +size unknown +not here");
+    datasets(root.path())
+        .args(["show", "fsdd"])
+        .assert()
+        .success()
+        .stdout(contains("archive      fsdd.tar.gz, unpacked to the folder fsdd"))
+        .stdout(contains("size       not published").and(contains("SHA-256    not published")));
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for name in ["0_george_0.wav", "1_george_0.wav"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        archive.append_data(&mut header, format!("set-d6938f9/recordings/{name}"), &b"RIFF"[..]).unwrap();
+    }
+    let server = Server::with_ranges(&archive.into_inner().unwrap().finish().unwrap());
+    let get = || datasets(root.path()).args(["get", "fsdd", "--url", &server.url]).assert().success();
+    get().stdout(contains("fsdd.tar.gz: downloaded, NOT verified").and(contains("2 files unpacked")));
+    assert_eq!(fs::read(root.path().join("fsdd/recordings/1_george_0.wav")).unwrap(), b"RIFF");
+    get().stdout(contains("already there, unpacked earlier"));
+    listed("fsdd +size unknown +here");
 }
 
 #[test]

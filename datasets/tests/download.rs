@@ -29,8 +29,8 @@ const CARD: Card = Card {
     source: Source::Remote(&[RemoteFile {
         file: "input.bin",
         url: "http://127.0.0.1:1/",
-        bytes: 100_000,
-        sha256: SHA256,
+        bytes: Some(100_000),
+        sha256: Some(SHA256),
     }]),
 };
 
@@ -39,8 +39,13 @@ const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f2001
 
 static TWO_FILES: Card = Card {
     source: Source::Remote(&[
-        RemoteFile { file: "one.txt", url: "http://127.0.0.1:1/one", bytes: 3, sha256: ABC },
-        RemoteFile { file: "two.bin", url: "http://127.0.0.1:1/two", bytes: 100_000, sha256: SHA256 },
+        RemoteFile { file: "one.txt", url: "http://127.0.0.1:1/one", bytes: Some(3), sha256: Some(ABC) },
+        RemoteFile {
+            file: "two.bin",
+            url: "http://127.0.0.1:1/two",
+            bytes: Some(100_000),
+            sha256: Some(SHA256),
+        },
     ]),
     name: "two",
     ..CARD
@@ -68,7 +73,7 @@ impl Place {
     fn get(&self, url: &str) -> Result<How, DownloadError> {
         let root = DataRoot::resolve(Some(self.folder.path())).unwrap();
         let obtained = datasets::get(&CARD, &root, Some(url), &ProgressBar::hidden())?;
-        let [Obtained { path, how }] = &obtained[..] else {
+        let [Obtained { path, how, unverified: None }] = &obtained[..] else {
             panic!("one file: {obtained:?}");
         };
         assert_eq!(*path, self.file());

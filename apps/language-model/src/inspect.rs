@@ -1,10 +1,12 @@
 //! What is in a model folder.
 
+use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use app_kit::ModelFolder;
+use anyhow::Result;
+use app_kit::{Contents, ModelFolder};
 use candle_core::Device;
+use rnn_text::Units;
 use serde::Serialize;
 
 use crate::model::{APPLICATION, LanguageModel, LanguageModelConfig};
@@ -15,15 +17,10 @@ pub struct Inspection {
     /// The settings of the network.
     pub config: LanguageModelConfig,
     /// The units of the text.
-    pub units: rnn_text::Units,
-    /// Number of trainable scalars.
-    pub parameters: usize,
-    /// Name and shape of every weight, sorted by name.
-    pub weights: Vec<(String, Vec<usize>)>,
-    /// The instructions that it computes with on a CPU of this machine.
-    pub instruction_set: &'static str,
-    /// `metrics.json`: how good the model was when it was saved; none if the file is not there.
-    pub metrics: Option<serde_json::Value>,
+    pub units: Units,
+    /// The weights, and how good they are.
+    #[serde(flatten)]
+    pub contents: Contents,
 }
 
 /// Reads a model folder, or the best model of a run folder, and checks that it can be used.
@@ -33,23 +30,19 @@ pub struct Inspection {
 pub fn inspect(folder: &Path) -> Result<Inspection> {
     let model = LanguageModel::load(folder, &Device::Cpu)?;
     let folder = ModelFolder::open(folder, APPLICATION, &[])?;
-    let tensors = candle_core::safetensors::load(folder.weights(), &Device::Cpu)?;
-    let mut weights: Vec<_> =
-        tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect();
-    weights.sort();
-    let path = folder.file("metrics.json");
-    let metrics = match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            Some(serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?)
-        }
-        Err(_) => None,
-    };
     Ok(Inspection {
         config: model.config().clone(),
         units: model.tokenizer().units(),
-        parameters: tensors.values().map(|tensor| tensor.elem_count()).sum(),
-        weights,
-        instruction_set: candle_rnn::instruction_set(),
-        metrics,
+        contents: Contents::of(&folder, model.weights())?,
     })
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, units, contents } = self;
+        writeln!(f, "{}", toml::to_string_pretty(&config.network).map_err(|_| fmt::Error)?)?;
+        let (symbols, parameters) = (config.vocab_size, contents.parameters);
+        writeln!(f, "{symbols} symbols (units: {units}), {parameters} parameters")?;
+        write!(f, "{contents}")
+    }
 }

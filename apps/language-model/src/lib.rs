@@ -52,13 +52,14 @@ pub mod score;
 pub mod task;
 pub mod train;
 
+pub use app_kit::CellName;
 pub use continuations::Continuations;
 pub use data::{Data, DataConfig, Held};
 pub use evaluate::Score;
 pub use generate::{GenerateConfig, Generation};
 pub use inspect::{Inspection, inspect};
 pub use model::{LanguageModel, LanguageModelConfig};
-pub use network::{CellName, Network, NetworkConfig};
+pub use network::{Network, NetworkConfig};
 pub use reader::Reader;
 pub use score::TextScore;
 pub use task::LanguageModelTask;

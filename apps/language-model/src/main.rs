@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use app_kit::{DeviceArgs, LoggingArgs, UsageError};
+use app_kit::{DeviceArgs, InspectArgs, LoggingArgs, UsageError};
 use candle_rnn::{Generator, Precision};
 use clap::{Args, Parser, Subcommand};
 use language_model::{GenerateConfig, Held, LanguageModel, RunConfig, TrainArgs, data, inspect, train};
 use rnn_decode::Sampling;
 use rnn_text::Corpus;
-use rnn_train::ProgressStyle;
+use rnn_train::{ProgressStyle, settings};
 use serde_json::json;
 
 /// Train, evaluate and sample recurrent language models
@@ -122,31 +122,20 @@ struct ScoreArgs {
     device: DeviceArgs,
 }
 
-#[derive(Args)]
-struct InspectArgs {
-    /// Run folder (its best model) or model folder
-    run: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 fn main() -> ExitCode {
     app_kit::run(|| {
         let cli = Cli::parse();
         cli.logging.init();
-        let progress = if cli.logging.quiet { ProgressStyle::Hidden } else { ProgressStyle::Auto };
+        let progress = ProgressStyle::from(&cli.logging);
         match cli.command {
             Command::Train(args) => {
-                // The flag's default must not override the seed of a settings file or of a run.
-                let seed = args.device.seed;
-                let seed = (seed != DeviceArgs::default().seed).then_some(seed);
-                train::run(&args.train, seed, &args.device.device()?, progress, &mut stdout())
+                let device = args.device.device()?;
+                train::run(&args.train, args.device.seed, &device, progress, &mut stdout())
             }
             Command::Eval(args) => eval(&args),
             Command::Generate(args) => generate(&args),
             Command::Score(args) => score(&args),
-            Command::Inspect(args) => show(&args),
+            Command::Inspect(args) => args.print(&inspect(&args.run)?),
         }
     })
 }
@@ -181,7 +170,7 @@ fn eval(args: &EvalArgs) -> Result<()> {
 fn validation_part(run: &Path) -> Result<Corpus> {
     let path = run.join("config.toml");
     let missing = || UsageError::new(format!("{} names no text: give one with --data", path.display()));
-    let config = RunConfig::read(&path).map_err(|_| missing())?;
+    let config = settings::read::<RunConfig>(&path).map_err(|_| missing())?;
     let source = config.data.source.as_deref().filter(|source| *source != "-").ok_or_else(missing)?;
     let corpus = train::read(source).context("cannot read the run's text; give it with --data")?;
     Ok(data::split(&corpus, &config.data)?.1)
@@ -202,7 +191,7 @@ fn generate(args: &GenerateArgs) -> Result<()> {
         stop: args.stop.clone(),
         precision: if args.int8 { Precision::Int8 } else { Precision::F32 },
     };
-    let pieces = model.generate(&args.prompt, &config, Generator::new(args.device.seed))?;
+    let pieces = model.generate(&args.prompt, &config, Generator::new(args.device.seed()))?;
     if args.json {
         let text = pieces.collect::<Result<String>>()?;
         println!("{}", json!({ "prompt": args.prompt, "text": text }));
@@ -238,24 +227,6 @@ fn score(args: &ScoreArgs) -> Result<()> {
                 writeln!(out, "\t{log_probability:.4}\t{token:?}")?;
             }
         }
-    }
-    Ok(())
-}
-
-fn show(args: &InspectArgs) -> Result<()> {
-    let found = inspect(&args.run)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&found)?);
-        return Ok(());
-    }
-    println!("{}", toml::to_string_pretty(&found.config.network)?);
-    println!("{} symbols (units: {}), {} parameters", found.config.vocab_size, found.units, found.parameters);
-    for (name, shape) in &found.weights {
-        println!("  {name} {shape:?}");
-    }
-    println!("on this CPU: {}", found.instruction_set);
-    if let Some(metrics) = &found.metrics {
-        println!("{metrics}");
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! [`LanguageModel`]: a trained network with its vocabulary, as it lies in a model folder.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use app_kit::ModelFolder;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -48,6 +49,7 @@ pub struct LanguageModel {
     config: LanguageModelConfig,
     tokenizer: Tokenizer,
     network: Network,
+    weights: HashMap<String, Tensor>,
     device: Device,
 }
 
@@ -67,12 +69,11 @@ impl LanguageModel {
             tokenizer.vocab_size(),
             config.vocab_size
         );
-        let damaged =
-            || format!("{} is damaged: copy it again, or train the model again", folder.weights().display());
-        let weights = candle_core::safetensors::load(folder.weights(), device).with_context(damaged)?;
-        let vb = VarBuilder::from_tensors(weights, DType::F32, device);
-        let network = Network::new(&config.network, config.vocab_size, vb).with_context(damaged)?;
-        Ok(Self { config, tokenizer, network, device: device.clone() })
+        folder.model(device, |weights| {
+            let vb = VarBuilder::from_tensors(weights.clone(), DType::F32, device);
+            let network = Network::new(&config.network, config.vocab_size, vb)?;
+            Ok(Self { config, tokenizer, network, weights, device: device.clone() })
+        })
     }
 
     /// The settings it was made with.
@@ -85,11 +86,18 @@ impl LanguageModel {
         &self.tokenizer
     }
 
-    pub(crate) fn network(&self) -> &Network {
+    /// All weights, by name.
+    pub fn weights(&self) -> &HashMap<String, Tensor> {
+        &self.weights
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
-    pub(crate) fn device(&self) -> &Device {
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
         &self.device
     }
 
@@ -138,9 +146,6 @@ pub(crate) fn save(
     parameters: &Parameters,
 ) -> Result<()> {
     let config = LanguageModelConfig { vocab_size: tokenizer.vocab_size(), network: network.clone() };
-    ModelFolder::write_config(folder, APPLICATION, &config)?;
-    tokenizer.save(&folder.join(TOKENIZER))?;
-    let weights = folder.join(app_kit::model_folder::WEIGHTS);
-    candle_core::safetensors::save(&parameters.tensors(), &weights)
-        .with_context(|| format!("cannot write {}", weights.display()))
+    ModelFolder::write(folder, APPLICATION, &config, &parameters.tensors())?;
+    Ok(tokenizer.save(&folder.join(TOKENIZER))?)
 }

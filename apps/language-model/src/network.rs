@@ -5,38 +5,14 @@
 //! based language model*).
 
 use anyhow::Result;
-use app_kit::UsageError;
+use app_kit::{CellName, UsageError};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use candle_rnn::{
-    Cell, CrossEntropy, Embedding, Linear, LossSum, MatmulPrecision, Mode, Reduction, Rnn, RnnConfig, State,
+    CrossEntropy, Embedding, Linear, LossSum, MatmulPrecision, Mode, Reduction, Rnn, RnnConfig, State,
     dropout,
 };
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-
-/// The recurrent neuron, by its name on the command line and in files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum CellName {
-    /// The article's neuron, `tanh(W_xh x_t + W_hh h_{t-1} + b)`
-    Tanh,
-    /// Gated recurrent unit
-    Gru,
-    /// Long short-term memory
-    #[default]
-    Lstm,
-}
-
-impl From<CellName> for Cell {
-    fn from(name: CellName) -> Self {
-        match name {
-            CellName::Tanh => Cell::tanh(),
-            CellName::Gru => Cell::Gru,
-            CellName::Lstm => Cell::lstm(),
-        }
-    }
-}
 
 /// The shape of the network; the vocabulary's size comes from the tokenizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use app_kit::UsageError;
+use app_kit::{UsageError, check_matmul};
 use candle_core::{DType, Device, Tensor};
-use candle_rnn::{CrossEntropy, Generator, LossSum, MatmulPrecision, Mode, Parameters, State, Windows};
+use candle_rnn::{CrossEntropy, Generator, LossSum, Mode, Parameters, State, Windows};
 use rnn_train::{Evaluation, Position, Task};
 use serde_json::json;
 
@@ -57,10 +57,7 @@ impl LanguageModelTask {
             ))
             .into());
         }
-        if config.matmul == MatmulPrecision::Bf16 && !device.is_cpu() {
-            let error = "products of bf16 are for the CPU: use --device cpu, or leave out --bf16";
-            return Err(UsageError::new(error).into());
-        }
+        check_matmul(config.matmul, device)?;
         let parameters = Parameters::new(seed, DType::F32, device);
         let network = Network::new(config, data.tokenizer.vocab_size(), parameters.builder())?;
         Ok(Self { config: config.clone(), parameters, network, data, windows, next: 0, state: None })

@@ -1,22 +1,22 @@
 //! Training: settings, flags over them, and the run.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
-use app_kit::UsageError;
+use anyhow::Result;
+use app_kit::{CellName, MatmulArgs, UsageError};
 use candle_core::Device;
-use candle_rnn::{MatmulPrecision, Windows};
+use candle_rnn::Windows;
 use clap::Args;
 use rnn_text::{Corpus, Source, Units, corpus};
-use rnn_train::files::write_atomically;
-use rnn_train::{Outcome, ProgressStyle, Report, RunFolder, TrainConfig, TrainingArgs};
+use rnn_train::flags::set;
+use rnn_train::{ProgressStyle, RunArgs, RunFolder, TrainConfig, TrainingArgs, settings};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Data, DataConfig};
-use crate::model::LanguageModel;
-use crate::network::{CellName, NetworkConfig};
+use crate::model::{APPLICATION, LanguageModel};
+use crate::network::NetworkConfig;
 use crate::task::LanguageModelTask;
 
 /// All settings of a run; `config.toml` of the run folder, and the format of `--config`.
@@ -46,42 +46,15 @@ impl Default for RunConfig {
     }
 }
 
-impl RunConfig {
-    /// Reads a settings file; what it leaves out has the default.
-    ///
-    /// # Errors
-    /// [`UsageError`] naming the file and the line that cannot be read.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the settings in {}", path.display()))?;
-        toml::from_str(&text).map_err(|error| {
-            UsageError::new(format!("in the settings {}: {}", path.display(), error.to_string().trim_end()))
-                .into()
-        })
-    }
-}
-
 /// The flags of `language-model train`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TrainArgs {
     /// Text to learn from: a file, a folder of text files, or - for the standard input
     #[arg(long, value_name = "FILE|DIR|-")]
     pub data: Option<String>,
-    /// Run folder to write: settings, checkpoints, the best model, curves
-    #[arg(long, value_name = "RUN")]
-    pub out: PathBuf,
-    /// Settings to start from (TOML, as in the config.toml of a run); flags go over them
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Go on with the run in --out from its newest checkpoint
-    #[arg(long, conflicts_with_all = ["config", "overwrite"])]
-    pub resume: bool,
-    /// Remove what an earlier run left in --out
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Where it is written, and what it begins with.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Units of the text: char, byte, bpe or word [default: char]
     #[arg(long, help_heading = "Text")]
@@ -117,10 +90,9 @@ pub struct TrainArgs {
     /// Use the embedding as the output's weight; needs equal embedding and hidden sizes
     #[arg(long, help_heading = "Network")]
     pub tied: bool,
-    /// Round the factors of matrix products to bf16: much faster on processors with AVX512-BF16, no
-    /// faster on others
-    #[arg(long, help_heading = "Network")]
-    pub bf16: bool,
+    /// How its products are computed.
+    #[command(flatten)]
+    pub matmul: MatmulArgs,
 
     /// Rows of text read side by side [default: 32]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -139,11 +111,6 @@ pub struct TrainArgs {
 impl TrainArgs {
     /// `config` with every flag that was given put over it.
     pub fn apply(&self, config: &mut RunConfig) {
-        fn set<T: Clone>(setting: &mut T, flag: &Option<T>) {
-            if let Some(value) = flag {
-                *setting = value.clone();
-            }
-        }
         let RunConfig { data, network, windows, training } = config;
         set(&mut data.units, &self.units);
         set(&mut data.vocab_size, &self.vocab_size);
@@ -158,9 +125,7 @@ impl TrainArgs {
         set(&mut network.dropout, &self.dropout);
         set(&mut network.embedding_dropout, &self.embedding_dropout);
         network.tied |= self.tied;
-        if self.bf16 {
-            network.matmul = MatmulPrecision::Bf16;
-        }
+        self.matmul.apply(&mut network.matmul);
         set(&mut windows.batch, &self.batch);
         set(&mut windows.window, &self.window);
         set(&mut windows.overlap, &self.overlap);
@@ -168,13 +133,8 @@ impl TrainArgs {
     }
 }
 
-/// A training that has ended, and the best model it found.
-pub struct Trained {
-    /// How the training went.
-    pub report: Report,
-    /// The model with the lowest validation loss (the last one, if there was no evaluation yet).
-    pub model: LanguageModel,
-}
+/// A training that has ended, and the model it has found.
+pub type Trained = rnn_train::Trained<LanguageModel>;
 
 /// Trains on a text held in memory, without flags: what the tour and other programs call. Set
 /// `config.training.max_seconds` to train for a given time.
@@ -193,9 +153,9 @@ pub fn train_on_text(
     let data = Data::new(&Corpus::new("the text", text), &config.data)?;
     let mut task =
         LanguageModelTask::new(&config.network, data, config.windows, config.training.seed, device)?;
-    write_config(config, run)?;
+    settings::write(&run.config(), config)?;
     let report = rnn_train::train(&mut task, &config.training, run, false, stop, progress)?;
-    trained(report, run, device)
+    Ok(Trained { model: LanguageModel::load(&run.model(&report), device)?, report })
 }
 
 /// `language-model train`: resolves the settings, trains, and says on `out` what came of it.
@@ -212,20 +172,18 @@ pub fn run(
     progress: ProgressStyle,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let (config, corpus) = if args.resume { resumed(args, seed)? } else { fresh(args, seed)? };
-    config.training.validate().map_err(|error| UsageError::new(error.to_string()))?;
-    if config.network.matmul == MatmulPrecision::Bf16 && !candle_rnn::bf16_instructions() {
-        tracing::warn!("this processor has no instructions for bf16: --bf16 makes nothing faster here");
-    }
+    let saved: RunConfig = args.run.settings(RunConfig::default)?;
+    let mut config = saved.clone();
+    args.apply(&mut config);
+    config.training.seed = seed.unwrap_or(config.training.seed);
+    config.training.validate()?;
+    let corpus =
+        if args.run.resume { resumed(args, &saved, &mut config)? } else { fresh(args, &mut config)? };
     let data = Data::new(&corpus, &config.data)?;
     let mut task =
         LanguageModelTask::new(&config.network, data, config.windows, config.training.seed, device)?;
-    config.training.monitored(&task).map_err(|error| UsageError::new(error.to_string()))?;
-    let run = match args.resume {
-        true => RunFolder::open(&args.out)?,
-        false => RunFolder::create(&args.out, args.overwrite)?,
-    };
-    write_config(&config, &run)?;
+    config.training.monitored(&task)?;
+    let run = args.run.folder(&config)?;
     tracing::info!(
         "{} training and {} validation {}, {} symbols in the vocabulary, {} parameters",
         task.data().train.len(),
@@ -234,18 +192,11 @@ pub fn run(
         task.data().tokenizer.vocab_size(),
         rnn_train::Task::parameters(&task).count(),
     );
-    let stop = app_kit::interrupt::flag();
-    let report = rnn_train::train(&mut task, &config.training, &run, args.resume, stop, progress)?;
-    tell(&report, args, out)
+    args.run.train(APPLICATION, &mut task, &config.training, &run, progress, out)
 }
 
-fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Corpus)> {
-    let mut config = match &args.config {
-        Some(path) => RunConfig::read(path)?,
-        None => RunConfig::default(),
-    };
-    args.apply(&mut config);
-    config.training.seed = seed.unwrap_or(config.training.seed);
+/// The text of a new run, which `config` then names.
+fn fresh(args: &TrainArgs, config: &mut RunConfig) -> Result<Corpus> {
     let source = args.data.as_deref().or(config.data.source.as_deref()).ok_or_else(|| {
         UsageError::new(
             "there is no text to learn from: give --data FILE, a folder, or - for the standard input",
@@ -253,22 +204,17 @@ fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Corpus)> {
     })?;
     config.network.validate()?;
     let corpus = read(source)?;
-    config.data.source = Some(absolute(source));
     config.data.crc32c = Some(crc32c::crc32c(corpus.bytes()));
-    Ok((config, corpus))
+    config.data.source = Some(absolute(source));
+    Ok(corpus)
 }
 
-fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Corpus)> {
-    let run = RunFolder::open(&args.out)?;
-    let saved = RunConfig::read(&run.config())
-        .context("the run cannot be resumed; start a new one by leaving out --resume")?;
-    let mut config = saved.clone();
-    args.apply(&mut config);
-    config.training.seed = seed.unwrap_or(config.training.seed);
+/// The text of a run that goes on, if nothing of what must stay has changed from `saved` to `config`.
+fn resumed(args: &TrainArgs, saved: &RunConfig, config: &mut RunConfig) -> Result<Corpus> {
     let fixed = |config: &RunConfig| {
         (config.data.clone(), config.network.clone(), config.windows, config.training.seed)
     };
-    if fixed(&config) != fixed(&saved) {
+    if fixed(config) != fixed(saved) {
         return Err(UsageError::new(
             "the text's units, the network, the windows and the seed of a run are fixed: leave their \
              flags out, or start a new run without --resume",
@@ -284,7 +230,7 @@ fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Corpus)> {
         .into());
     }
     config.data.source = Some(absolute(source));
-    Ok((config, corpus))
+    Ok(corpus)
 }
 
 /// Reads a text as `--data` names it.
@@ -302,43 +248,4 @@ fn absolute(source: &str) -> String {
         return source.to_owned();
     }
     std::path::absolute(source).map_or_else(|_| source.to_owned(), |path| path.display().to_string())
-}
-
-fn write_config(config: &RunConfig, run: &RunFolder) -> Result<()> {
-    let text = toml::to_string_pretty(config)?;
-    write_atomically(&run.config(), |file| Ok(file.write_all(text.as_bytes())?))
-}
-
-fn trained(report: Report, run: &RunFolder, device: &Device) -> Result<Trained> {
-    let folder = if report.best.is_some() { run.best() } else { run.last() };
-    Ok(Trained { model: LanguageModel::load(&folder, device)?, report })
-}
-
-fn tell(report: &Report, args: &TrainArgs, out: &mut dyn Write) -> Result<()> {
-    let run = args.out.display();
-    if args.json {
-        let best = report.best.map(|best| serde_json::json!({ "step": best.step, "loss": best.value }));
-        let value = serde_json::json!({
-            "outcome": report.outcome.name(), "steps": report.steps, "seconds": report.seconds,
-            "best": best, "last": report.last,
-        });
-        writeln!(out, "{value}")?;
-    } else if let Some(best) = report.best {
-        writeln!(
-            out,
-            "best validation loss {:.4} nats at step {}, model in {}",
-            best.value,
-            best.step,
-            args.out.join("best").display()
-        )?;
-    }
-    match report.outcome {
-        Outcome::Interrupted => eprintln!(
-            "interrupted after step {}; resume with: language-model train --out {run} --resume",
-            report.steps
-        ),
-        Outcome::EarlyStopped => eprintln!("stopped after step {}: no better for too long", report.steps),
-        Outcome::Finished => {}
-    }
-    Ok(())
 }

@@ -208,14 +208,17 @@ fn settings_that_make_no_sense_are_wrong_usage() {
 
 #[test]
 fn a_run_folder_that_exists_is_left_alone() {
-    let folder = trained();
+    let folder = folder();
+    train(folder.path(), "run").args(["--epochs", "1", "--seed", "7"]).assert().success();
     let before = std::fs::read(folder.path().join("run/best/model.safetensors")).unwrap();
     refuses(train(folder.path(), "run"), 1, "run exists; resume it with --resume or choose another --out");
     assert_eq!(before, std::fs::read(folder.path().join("run/best/model.safetensors")).unwrap());
 
-    let mut another = train(folder.path(), "run");
-    another.args(["--resume", "--cell", "gru"]);
-    refuses(another, 2, "of a run are fixed");
+    for flags in [["--cell", "gru"], ["--seed", "42"]] {
+        let mut another = train(folder.path(), "run");
+        another.arg("--resume").args(flags);
+        refuses(another, 2, "of a run are fixed");
+    }
     std::fs::write(folder.path().join("text.txt"), text() + "more").unwrap();
     let mut changed = train(folder.path(), "run");
     changed.arg("--resume");

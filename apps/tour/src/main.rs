@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         page.line("A brief introduction to recurrent neural networks")?;
         let options = Options {
             device: arguments.device.device()?,
-            seed: arguments.device.seed,
+            seed: arguments.device.seed(),
             fast: arguments.fast,
             folder: arguments.out,
         };

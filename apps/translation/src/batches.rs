@@ -1,7 +1,8 @@
 //! Pairs of about the same length side by side.
 
 use candle_core::{Device, Result, Tensor};
-use candle_rnn::{Generator, Lengths};
+use candle_rnn::Lengths;
+use rnn_train::{BatchLimits, Batches};
 use serde::{Deserialize, Serialize};
 
 /// A pair as symbols, each side with its end.
@@ -33,68 +34,11 @@ impl Default for BatchConfig {
     }
 }
 
-/// The batches of every epoch: as many in each, in another order, of other pairs of the same lengths.
-/// They follow from the seed and the number of the epoch alone.
-#[derive(Clone, Debug)]
-pub struct Batches {
-    /// Lengths of target and source of every example.
-    lengths: Vec<(usize, usize)>,
-    /// Where each batch begins among the examples in order of length.
-    starts: Vec<usize>,
-    seed: u64,
-}
-
-/// The batches of one epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Epoch {
-    examples: Vec<usize>,
-    batches: Vec<std::ops::Range<usize>>,
-}
-
-impl Batches {
-    /// Batches of these examples.
-    pub fn new(examples: &[Example], config: BatchConfig, seed: u64) -> Self {
-        let lengths: Vec<_> =
-            examples.iter().map(|example| (example.target.len(), example.source.len())).collect();
-        let mut sorted = lengths.clone();
-        sorted.sort_unstable();
-        let mut starts = Vec::new();
-        for (at, &(target, _)) in sorted.iter().enumerate() {
-            // Sorted: the last is the longest.
-            let fits = starts.last().is_some_and(|&start| {
-                let pairs = at + 1 - start;
-                pairs <= config.pairs.max(1) && pairs * target <= config.tokens
-            });
-            if !fits {
-                starts.push(at);
-            }
-        }
-        Self { lengths, starts, seed }
-    }
-
-    /// Batches in an epoch.
-    pub fn count(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// The batches of an epoch, counted from 0.
-    pub fn epoch(&self, number: usize) -> Epoch {
-        let mut generator = Generator::new(self.seed.wrapping_add(number as u64));
-        let mut examples: Vec<usize> = (0..self.lengths.len()).collect();
-        generator.shuffle(&mut examples);
-        // A stable sort: among equals the shuffled order stays.
-        examples.sort_by_key(|&example| self.lengths[example]);
-        let ends = self.starts.iter().copied().skip(1).chain([self.lengths.len()]);
-        let mut batches: Vec<_> = self.starts.iter().zip(ends).map(|(&start, end)| start..end).collect();
-        generator.shuffle(&mut batches);
-        Epoch { examples, batches }
-    }
-}
-
-impl Epoch {
-    /// The examples of a batch.
-    pub fn batch(&self, number: usize) -> &[usize] {
-        &self.examples[self.batches[number].clone()]
+impl BatchConfig {
+    /// The batches of these examples.
+    pub fn batches(self, examples: &[Example], seed: u64) -> Batches {
+        let lengths = examples.iter().map(|example| (example.target.len(), example.source.len()));
+        Batches::new(lengths.collect(), BatchLimits { steps: self.tokens, rows: self.pairs }, seed)
     }
 }
 
@@ -154,45 +98,6 @@ pub fn padded(rows: &[&[u32]], padding: u32, device: &Device) -> Result<(Tensor,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn examples(lengths: &[(usize, usize)]) -> Vec<Example> {
-        let example =
-            |&(source, target): &(usize, usize)| Example { source: vec![1; source], target: vec![2; target] };
-        lengths.iter().map(example).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn an_epoch_has_every_example_once_in_batches_within_their_bounds(
-            lengths in prop::collection::vec((1usize..30, 1usize..30), 1..200),
-            tokens in 1usize..200, pairs in 1usize..20, seed: u64,
-        ) {
-            let examples = examples(&lengths);
-            let batches = Batches::new(&examples, BatchConfig { tokens, pairs }, seed);
-            for number in [0, 1, 7] {
-                let epoch = batches.epoch(number);
-                prop_assert_eq!(&epoch, &batches.epoch(number));
-                let mut seen = Vec::new();
-                for batch in 0..batches.count() {
-                    let batch = epoch.batch(batch);
-                    let longest = batch.iter().map(|&i| examples[i].target.len()).max().unwrap_or(0);
-                    prop_assert!(batch.len() == 1 || batch.len() * longest <= tokens && batch.len() <= pairs);
-                    seen.extend_from_slice(batch);
-                }
-                seen.sort_unstable();
-                prop_assert!(seen.into_iter().eq(0..examples.len()));
-            }
-        }
-    }
-
-    #[test]
-    fn epochs_differ_in_order_and_in_company() {
-        let examples = examples(&[(5, 5); 60]);
-        let batches = Batches::new(&examples, BatchConfig { tokens: 30, pairs: 100 }, 3);
-        assert_eq!(batches.count(), 10);
-        assert_ne!(batches.epoch(0), batches.epoch(1));
-    }
 
     #[test]
     fn a_batch_is_padded_and_its_inputs_begin_with_the_beginning() -> Result<()> {

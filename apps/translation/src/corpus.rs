@@ -150,12 +150,7 @@ fn text(path: &Path) -> Result<String> {
             .with_context(|| format!("{shown} is damaged: it cannot be unpacked"))?;
         bytes = unpacked;
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        anyhow::anyhow!("line {line} of {shown} is not UTF-8: convert the file first")
-    })?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    let text = app_kit::text::utf8(bytes, path)?;
     ensure!(!text.trim().is_empty(), "{shown} is empty");
     Ok(text)
 }

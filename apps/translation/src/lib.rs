@@ -60,6 +60,7 @@ pub mod train;
 pub mod translator;
 pub mod vocabulary;
 
+pub use app_kit::CellName;
 pub use average::average;
 pub use batches::BatchConfig;
 pub use corpus::Pair;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use app_kit::{DeviceArgs, LoggingArgs, UsageError};
+use app_kit::{DeviceArgs, InspectArgs, LoggingArgs, UsageError};
 use clap::{Args, Parser, Subcommand};
 use language_model::LanguageModel;
 use rnn_decode::{BeamSearch, Sampling};
 use rnn_metrics::{Bootstrap, Tokenizer};
-use rnn_train::ProgressStyle;
 use rnn_train::files::write_atomically;
+use rnn_train::{ProgressStyle, settings};
 use serde_json::json;
 use translation::average::last_checkpoints;
 use translation::corpus::{self, Pair, Part, Source};
@@ -240,26 +240,15 @@ struct AverageArgs {
     out: PathBuf,
 }
 
-#[derive(Args)]
-struct InspectArgs {
-    /// Run folder (its best model) or model folder
-    run: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 fn main() -> ExitCode {
     app_kit::run(|| {
         let cli = Cli::parse();
         cli.logging.init();
-        let progress = if cli.logging.quiet { ProgressStyle::Hidden } else { ProgressStyle::Auto };
+        let progress = ProgressStyle::from(&cli.logging);
         match cli.command {
             Command::Train(args) => {
-                // The flag's default must not override the seed of a settings file or of a run.
-                let seed = args.device.seed;
-                let seed = (seed != DeviceArgs::default().seed).then_some(seed);
-                train::run(&args.train, seed, &args.device.device()?, progress, &mut stdout())
+                let device = args.device.device()?;
+                train::run(&args.train, args.device.seed, &device, progress, &mut stdout())
             }
             Command::Translate(args) => translate(&args),
             Command::Eval(args) => eval(&args),
@@ -271,7 +260,7 @@ fn main() -> ExitCode {
                 };
                 average(&args.run, &folders, &args.out)
             }
-            Command::Inspect(args) => show(&args),
+            Command::Inspect(args) => args.print(&inspect(&args.run)?),
         }
     })
 }
@@ -302,7 +291,7 @@ fn translate(args: &TranslateArgs) -> Result<()> {
         let Some((first, _)) = batch.first() else { break };
         if args.sample {
             // Each line has a stream of random numbers of its own.
-            config.sampling = Some((sampling, args.device.seed.wrapping_add(*first as u64)));
+            config.sampling = Some((sampling, args.device.seed().wrapping_add(*first as u64)));
         }
         let mut out = stdout().lock();
         for (number, translation) in translated(&translator, batch, &config)? {
@@ -376,7 +365,7 @@ fn eval(args: &EvalArgs) -> Result<()> {
     let translator = args.model.load(&args.device)?;
     let run = &args.model.runs[0];
     let model = translator.model();
-    let saved = RunConfig::read(&run.join("config.toml")).ok();
+    let saved = settings::read::<RunConfig>(&run.join("config.toml")).ok();
     let pairs = pairs_to_evaluate(args, model, saved.as_ref(), run)?;
     let saved = saved.map(|saved| saved.data.measures).unwrap_or_default();
     let measures = Measures {
@@ -502,25 +491,6 @@ fn score(args: &ScoreArgs) -> Result<()> {
     }
     if failed > 0 {
         bail!("{failed} of {all} lines were not scored");
-    }
-    Ok(())
-}
-
-fn show(args: &InspectArgs) -> Result<()> {
-    let found = inspect(&args.run)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&found)?);
-        return Ok(());
-    }
-    println!("{}", toml::to_string_pretty(&found.config)?);
-    let (source, target) = found.units;
-    println!("units: {source} to {target}; {} parameters", found.parameters);
-    for (name, shape) in &found.weights {
-        println!("  {name} {shape:?}");
-    }
-    println!("on this CPU: {}", found.instruction_set);
-    if let Some(metrics) = &found.metrics {
-        println!("{metrics}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use app_kit::ModelFolder;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -80,10 +80,7 @@ impl TranslationModel {
             config.source_vocab,
             config.target_vocab
         );
-        let damaged =
-            || format!("{} is damaged: copy it again, or train the model again", folder.weights().display());
-        let weights = candle_core::safetensors::load(folder.weights(), device).with_context(damaged)?;
-        Self::new(config, vocabularies, weights, device).with_context(damaged)
+        folder.model(device, |weights| Self::new(config, vocabularies, weights, device))
     }
 
     /// Writes a model folder; `folder` exists. Write into one that nobody sees yet.
@@ -130,8 +127,6 @@ pub(crate) fn save(
     vocabularies: &Vocabularies,
     weights: &HashMap<String, Tensor>,
 ) -> Result<()> {
-    ModelFolder::write_config(folder, APPLICATION, config)?;
-    vocabularies.save(folder)?;
-    let path = folder.join(app_kit::model_folder::WEIGHTS);
-    candle_core::safetensors::save(weights, &path).with_context(|| format!("cannot write {}", path.display()))
+    ModelFolder::write(folder, APPLICATION, config, weights)?;
+    vocabularies.save(folder)
 }

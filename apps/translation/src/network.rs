@@ -9,7 +9,7 @@
 //! ```
 
 use anyhow::Result;
-use app_kit::UsageError;
+use app_kit::{CellName, UsageError};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use candle_rnn::{
@@ -18,26 +18,6 @@ use candle_rnn::{
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-
-/// The recurrent neuron, by its name on the command line and in files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum CellName {
-    /// Gated recurrent unit
-    #[default]
-    Gru,
-    /// Long short-term memory
-    Lstm,
-}
-
-impl From<CellName> for Cell {
-    fn from(name: CellName) -> Self {
-        match name {
-            CellName::Gru => Cell::Gru,
-            CellName::Lstm => Cell::lstm(),
-        }
-    }
-}
 
 /// How the decoder compares its state with what the encoder has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]

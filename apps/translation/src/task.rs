@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use app_kit::UsageError;
+use app_kit::{UsageError, check_matmul};
 use candle_core::{DType, Device};
-use candle_rnn::{CrossEntropy, Generator, LossSum, MatmulPrecision, Mode, Parameters};
+use candle_rnn::{CrossEntropy, Generator, LossSum, Mode, Parameters};
+use rnn_train::batches::{Batches, Epoch};
 use rnn_train::{Evaluation, Position, Task};
 use serde_json::json;
 
-use crate::batches::{BatchConfig, Batches, Epoch, Example, IGNORED, Padded};
+use crate::batches::{BatchConfig, Example, IGNORED, Padded};
 use crate::corpus::Pair;
 use crate::evaluate::{self, Measures};
 use crate::model::{TranslationConfig, TranslationModel};
@@ -64,16 +65,13 @@ impl TranslationTask {
             let error = format!("the label smoothing must be at least 0 and below 1, not {label_smoothing}");
             return Err(UsageError::new(error).into());
         }
-        if config.network.matmul == MatmulPrecision::Bf16 && !device.is_cpu() {
-            let error = "products of bf16 are for the CPU: use --device cpu, or leave out --bf16";
-            return Err(UsageError::new(error).into());
-        }
+        check_matmul(config.network.matmul, device)?;
         config.network.validate(data.vocabularies.joint())?;
         let parameters = Parameters::new(seed, DType::F32, device);
         let network =
             Network::new(&config.network, config.source_vocab, config.target_vocab, parameters.builder())?;
         let validation = evaluate::examples(&data.vocabularies, &data.validation)?;
-        let batches = Batches::new(&data.train, batches, seed);
+        let batches = batches.batches(&data.train, seed);
         let order = batches.epoch(0);
         Ok(Self {
             config,

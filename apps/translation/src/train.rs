@@ -1,25 +1,23 @@
 //! Training: settings, flags over them, and the run.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use app_kit::UsageError;
+use app_kit::{CellName, MatmulArgs, UsageError};
 use candle_core::Device;
-use candle_rnn::MatmulPrecision;
 use clap::Args;
 use rnn_metrics::Tokenizer;
 use rnn_text::Units;
-use rnn_train::files::write_atomically;
-use rnn_train::{Outcome, ProgressStyle, Report, RunFolder, Schedule, TrainConfig, TrainingArgs};
+use rnn_train::flags::set;
+use rnn_train::{ProgressStyle, RunArgs, RunFolder, Schedule, TrainConfig, TrainingArgs, settings};
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BatchConfig, Example};
 use crate::corpus::{self, Dropped, Filter, Languages, Pair, Part, Source};
 use crate::evaluate::Measures;
-use crate::model::{TranslationConfig, TranslationModel};
-use crate::network::{CellName, NetworkConfig, ScoreName, Tied};
+use crate::model::{APPLICATION, TranslationConfig, TranslationModel};
+use crate::network::{NetworkConfig, ScoreName, Tied};
 use crate::task::{Data, TranslationTask};
 use crate::vocabulary::{Vocabularies, VocabularyConfig};
 
@@ -84,19 +82,6 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// Reads a settings file; what it leaves out has the default.
-    ///
-    /// # Errors
-    /// [`UsageError`] naming the file and the line that cannot be read.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the settings in {}", path.display()))?;
-        toml::from_str(&text).map_err(|error| {
-            UsageError::new(format!("in the settings {}: {}", path.display(), error.to_string().trim_end()))
-                .into()
-        })
-    }
-
     /// The settings of the built-in set of six thousand short sentences, English to Chinese: words to
     /// characters, a small network, a minute of training.
     pub fn embedded() -> Self {
@@ -141,21 +126,9 @@ pub struct TrainArgs {
     /// Pairs to choose a model by, in the same forms
     #[arg(long, value_name = "FILE", num_args = 1..=2)]
     pub validation: Vec<String>,
-    /// Run folder to write: settings, checkpoints, the best models, curves
-    #[arg(long, value_name = "RUN")]
-    pub out: PathBuf,
-    /// Settings to start from (TOML, as in the config.toml of a run); flags go over them
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Go on with the run in --out from its newest checkpoint
-    #[arg(long, conflicts_with_all = ["config", "overwrite"])]
-    pub resume: bool,
-    /// Remove what an earlier run left in --out
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Where it is written, and what it begins with.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Column or key of the sources
     #[arg(long, value_name = "NAME", help_heading = "Sentences")]
@@ -224,10 +197,9 @@ pub struct TrainArgs {
     /// Drop the same numbers at all steps of a sentence
     #[arg(long, help_heading = "Network")]
     pub dropout_over_time: bool,
-    /// Round the factors of matrix products to bf16: much faster on processors with AVX512-BF16, no
-    /// faster on others
-    #[arg(long, help_heading = "Network")]
-    pub bf16: bool,
+    /// How its products are computed.
+    #[command(flatten)]
+    pub matmul: MatmulArgs,
 
     /// Target symbols in a batch, padding counted [default: 1000]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -246,11 +218,6 @@ pub struct TrainArgs {
 impl TrainArgs {
     /// `config` with every flag that was given put over it.
     pub fn apply(&self, config: &mut RunConfig) {
-        fn set<T: Clone>(setting: &mut T, flag: &Option<T>) {
-            if let Some(value) = flag {
-                *setting = value.clone();
-            }
-        }
         let RunConfig { data, network, label_smoothing, training } = config;
         data.languages.source = self.source_lang.clone().or(data.languages.source.take());
         data.languages.target = self.target_lang.clone().or(data.languages.target.take());
@@ -289,22 +256,15 @@ impl TrainArgs {
             set(dropout, &self.dropout);
         }
         network.dropout_over_time |= self.dropout_over_time;
-        if self.bf16 {
-            network.matmul = MatmulPrecision::Bf16;
-        }
+        self.matmul.apply(&mut network.matmul);
         set(label_smoothing, &self.label_smoothing);
         set(&mut training.monitor, &self.monitor);
         self.training.apply(training);
     }
 }
 
-/// A training that has ended, and the best model it found.
-pub struct Trained {
-    /// How the training went.
-    pub report: Report,
-    /// The best model (the last one, if there was no evaluation yet).
-    pub model: TranslationModel,
-}
+/// A training that has ended, and the model it has found.
+pub type Trained = rnn_train::Trained<TranslationModel>;
 
 /// Trains on pairs held in memory, without flags: what the tour and other programs call. Set
 /// `config.training.max_seconds` to train for a given time.
@@ -320,10 +280,9 @@ pub fn train_on_pairs(
     progress: ProgressStyle,
 ) -> Result<Trained> {
     let (mut task, _) = task(train, validation, config, device)?;
-    write_config(config, run)?;
+    settings::write(&run.config(), config)?;
     let report = rnn_train::train(&mut task, &config.training, run, false, stop, progress)?;
-    let folder = if report.best.is_some() { run.best() } else { run.last() };
-    Ok(Trained { model: TranslationModel::load(&folder, device)?, report })
+    Ok(Trained { model: TranslationModel::load(&run.model(&report), device)?, report })
 }
 
 /// `translation train`: resolves the settings, trains, and says on `out` what came of it.
@@ -340,18 +299,17 @@ pub fn run(
     progress: ProgressStyle,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let (config, train, validation) = if args.resume { resumed(args, seed)? } else { fresh(args, seed)? };
-    config.training.validate().map_err(|error| UsageError::new(error.to_string()))?;
-    if config.network.matmul == MatmulPrecision::Bf16 && !candle_rnn::bf16_instructions() {
-        tracing::warn!("this processor has no instructions for bf16: --bf16 makes nothing faster here");
-    }
+    let is_embedded = args.data == [corpus::EMBEDDED];
+    let saved = args.run.settings(if is_embedded { RunConfig::embedded } else { RunConfig::default })?;
+    let mut config = saved.clone();
+    args.apply(&mut config);
+    config.training.seed = seed.unwrap_or(config.training.seed);
+    config.training.validate()?;
+    let (train, validation) =
+        if args.run.resume { resumed(args, &saved, &config)? } else { fresh(args, &mut config)? };
     let (mut task, dropped) = task(train, validation, &config, device)?;
-    config.training.monitored(&task).map_err(|error| UsageError::new(error.to_string()))?;
-    let run = match args.resume {
-        true => RunFolder::open(&args.out)?,
-        false => RunFolder::create(&args.out, args.overwrite)?,
-    };
-    write_config(&config, &run)?;
+    config.training.monitored(&task)?;
+    let run = args.run.folder(&config)?;
     if dropped.count() > 0 {
         tracing::warn!("{dropped}");
     }
@@ -364,9 +322,7 @@ pub fn run(
         data.vocabularies.source().vocab_size(),
         data.vocabularies.target().vocab_size(),
     );
-    let stop = app_kit::interrupt::flag();
-    let report = rnn_train::train(&mut task, &config.training, &run, args.resume, stop, progress)?;
-    tell(&report, args, &config.training.monitor, out)
+    args.run.train(APPLICATION, &mut task, &config.training, &run, progress, out)
 }
 
 /// The task, and what was left out of the pairs.
@@ -409,15 +365,8 @@ fn task(
     Ok((task, dropped))
 }
 
-fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>, Vec<Pair>)> {
-    let is_embedded = args.data == [corpus::EMBEDDED];
-    let mut config = match &args.config {
-        Some(path) => RunConfig::read(path)?,
-        None if is_embedded => RunConfig::embedded(),
-        None => RunConfig::default(),
-    };
-    args.apply(&mut config);
-    config.training.seed = seed.unwrap_or(config.training.seed);
+/// The pairs of a new run to learn from and to choose a model by, which `config` then names.
+fn fresh(args: &TrainArgs, config: &mut RunConfig) -> Result<(Vec<Pair>, Vec<Pair>)> {
     let named = |names: &[String], part: Part, saved: &Option<Source>| match (names, saved) {
         ([], Some(saved)) => Ok(Some(saved.clone())),
         ([], None) => Ok(None),
@@ -430,7 +379,7 @@ fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>, V
     })?;
     let validation = match named(&args.validation, Part::Validation, &config.data.validation)? {
         Some(validation) => validation,
-        None if is_embedded => Source::Embedded(Part::Validation),
+        None if args.data == [corpus::EMBEDDED] => Source::Embedded(Part::Validation),
         None => {
             return Err(UsageError::new(
                 "there is nothing to choose a model by: give --validation SOURCE TARGET, a .tsv or a .jsonl",
@@ -442,21 +391,16 @@ fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>, V
         (corpus::read(&train, &config.data.languages)?, corpus::read(&validation, &config.data.languages)?);
     config.data.crc32c = Some([corpus::fingerprint(&pairs), corpus::fingerprint(&held)]);
     (config.data.train, config.data.validation) = (Some(train), Some(validation));
-    Ok((config, pairs, held))
+    Ok((pairs, held))
 }
 
-fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>, Vec<Pair>)> {
-    let run = RunFolder::open(&args.out)?;
-    let saved = RunConfig::read(&run.config())
-        .context("the run cannot be resumed; start a new one by leaving out --resume")?;
-    let mut config = saved.clone();
-    args.apply(&mut config);
-    config.training.seed = seed.unwrap_or(config.training.seed);
+/// The pairs of a run that goes on, if nothing of what must stay has changed from `saved` to `config`.
+fn resumed(args: &TrainArgs, saved: &RunConfig, config: &RunConfig) -> Result<(Vec<Pair>, Vec<Pair>)> {
     let fixed = |config: &RunConfig| {
         let training = (config.training.seed, config.training.monitor.clone());
         (config.data.clone(), config.network.clone(), config.label_smoothing, training)
     };
-    if fixed(&config) != fixed(&saved) || !args.data.is_empty() || !args.validation.is_empty() {
+    if fixed(config) != fixed(saved) || !args.data.is_empty() || !args.validation.is_empty() {
         return Err(UsageError::new(
             "the pairs, the units, the network, the batches, the seed and the measure of a run are fixed: \
              leave their flags out, or start a new run without --resume",
@@ -464,7 +408,8 @@ fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>,
         .into());
     }
     let pairs = |source: &Option<Source>| {
-        let source = source.as_ref().with_context(|| format!("{} names no pairs", run.config().display()))?;
+        let named = || format!("{} names no pairs", args.run.out.join("config.toml").display());
+        let source = source.as_ref().with_context(named)?;
         corpus::read(source, &saved.data.languages)
     };
     let (train, validation) = (pairs(&saved.data.train)?, pairs(&saved.data.validation)?);
@@ -474,38 +419,5 @@ fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Vec<Pair>,
                      new run without --resume";
         return Err(UsageError::new(error).into());
     }
-    Ok((config, train, validation))
-}
-
-fn write_config(config: &RunConfig, run: &RunFolder) -> Result<()> {
-    let text = toml::to_string_pretty(config)?;
-    write_atomically(&run.config(), |file| Ok(file.write_all(text.as_bytes())?))
-}
-
-fn tell(report: &Report, args: &TrainArgs, monitor: &str, out: &mut dyn Write) -> Result<()> {
-    let run = args.out.display();
-    if args.json {
-        let value = serde_json::json!({
-            "outcome": report.outcome.name(), "steps": report.steps, "seconds": report.seconds,
-            "bests": report.bests, "last": report.last,
-        });
-        writeln!(out, "{value}")?;
-    } else if let Some(best) = report.best {
-        writeln!(
-            out,
-            "best validation {monitor} {:.4} at step {}, model in {}",
-            best.value,
-            best.step,
-            args.out.join("best").display()
-        )?;
-    }
-    match report.outcome {
-        Outcome::Interrupted => eprintln!(
-            "interrupted after step {}; resume with: translation train --out {run} --resume",
-            report.steps
-        ),
-        Outcome::EarlyStopped => eprintln!("stopped after step {}: no better for too long", report.steps),
-        Outcome::Finished => {}
-    }
-    Ok(())
+    Ok((train, validation))
 }

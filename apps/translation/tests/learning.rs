@@ -13,12 +13,12 @@ use rnn_train::{ProgressStyle, RunFolder, Task};
 use translation::batches::BatchConfig;
 use translation::corpus::{self, Languages, Part, Source};
 use translation::evaluate::{self, Measures};
-use translation::network::{CellName, ScoreName, Tied};
+use translation::network::{ScoreName, Tied};
 use translation::task::{Data, TranslationTask};
 use translation::vocabulary::{Vocabularies, VocabularyConfig};
 use translation::{
-    NetworkConfig, Pair, RunConfig, TranslateConfig, Translation, TranslationConfig, TranslationModel,
-    Translator, train_on_pairs,
+    CellName, NetworkConfig, Pair, RunConfig, TranslateConfig, Translation, TranslationConfig,
+    TranslationModel, Translator, train_on_pairs,
 };
 
 fn pairs(part: Part) -> Vec<Pair> {
@@ -47,7 +47,7 @@ fn task(network: NetworkConfig) -> TranslationTask {
 
 #[test]
 fn every_variable_of_every_kind_of_model_receives_a_gradient() {
-    for cell in [CellName::Gru, CellName::Lstm] {
+    for cell in [CellName::Tanh, CellName::Gru, CellName::Lstm] {
         for (score, tied, input_feeding, encoder_layers) in [
             (ScoreName::Additive, Tied::All, true, 1),
             (ScoreName::Additive, Tied::None, false, 2),

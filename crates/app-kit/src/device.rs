@@ -9,7 +9,7 @@ use candle_core::Device;
 use candle_core::utils::{cuda_is_available, metal_is_available};
 
 /// Flags that say where and how a program computes; `#[command(flatten)]` them.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArgs {
     /// Where to compute: auto, cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, help_heading = "Computing")]
@@ -19,19 +19,18 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "N", help_heading = "Computing")]
     pub threads: Option<NonZeroUsize>,
 
-    /// Seed of every random number: the same seed gives the same result
-    #[arg(long, value_name = "SEED", default_value_t = 42, help_heading = "Computing")]
-    pub seed: u64,
-}
-
-impl Default for DeviceArgs {
-    /// What the flags mean when none is given.
-    fn default() -> Self {
-        Self { device: DeviceChoice::Auto, threads: None, seed: 42 }
-    }
+    /// Seed of every random number: the same seed gives the same result [default: 42]
+    #[arg(long, value_name = "SEED", help_heading = "Computing")]
+    pub seed: Option<u64>,
 }
 
 impl DeviceArgs {
+    /// The seed that was given, else 42. A training needs to know whether one was: without, that of
+    /// its settings holds.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(42)
+    }
+
     /// Sizes the thread pool as `--threads` asks and opens the device.
     ///
     /// Call it once, before the first tensor: the pool is fixed at its first

@@ -1,5 +1,5 @@
-//! What every binary shares: device flags, logging, exit codes, Ctrl-C and
-//! model folders.
+//! What every binary shares: device flags, logging, exit codes, Ctrl-C, model
+//! folders and text files.
 //!
 //! A `main.rs` built on this crate is a few lines:
 //!
@@ -27,12 +27,17 @@
 
 pub mod device;
 pub mod exit;
+pub mod inspect;
 pub mod interrupt;
 pub mod logging;
 pub mod model_folder;
+pub mod network;
 pub mod process;
+pub mod text;
 
 pub use device::{DeviceArgs, DeviceChoice};
 pub use exit::{UsageError, run};
+pub use inspect::{Contents, InspectArgs};
 pub use logging::{LoggingArgs, init_logging};
 pub use model_folder::{ModelFolder, ModelFolderError};
+pub use network::{CellName, MatmulArgs, check_matmul};

@@ -1,9 +1,12 @@
 //! The folder a trained model lives in: `config.toml`, `model.safetensors` and
 //! whatever else its application needs, with nothing outside it.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -11,6 +14,8 @@ use serde::de::DeserializeOwned;
 pub const CONFIG: &str = "config.toml";
 /// The file that holds the weights.
 pub const WEIGHTS: &str = "model.safetensors";
+/// The file that says how good the model was when it was saved; it may be missing.
+pub const METRICS: &str = "metrics.json";
 
 /// A folder known to hold a model of the application that asked for it.
 #[derive(Debug, Clone)]
@@ -137,28 +142,49 @@ impl ModelFolder {
         })
     }
 
-    /// Writes `folder/config.toml`: the settings of `config`, which must
-    /// serialise to a table, with the key `application` set.
+    /// Reads `model.safetensors` and makes a model of the weights, by name.
+    ///
+    /// # Errors
+    /// The file is damaged, or `build` does not find in it what it needs.
+    pub fn model<T>(
+        &self,
+        device: &Device,
+        build: impl FnOnce(HashMap<String, Tensor>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let read = candle_core::safetensors::load(self.weights(), device);
+        read.map_err(anyhow::Error::from).and_then(build).with_context(|| {
+            format!("{} is damaged: copy it again, or train the model again", self.weights().display())
+        })
+    }
+
+    /// Writes `folder/config.toml`, the settings of `config`, which must serialise to a table, with
+    /// the key `application` set, and `folder/model.safetensors`.
     ///
     /// It writes in place: give it a folder that is not yet visible.
     ///
     /// # Errors
-    /// `config` is not a table, or the file cannot be written.
-    pub fn write_config<T: Serialize>(
+    /// `config` is not a table, or a file cannot be written.
+    pub fn write<T: Serialize>(
         folder: &Path,
         application: &str,
         config: &T,
-    ) -> Result<(), ModelFolderError> {
-        let file = folder.join(CONFIG);
-        let damaged = |error: toml::ser::Error| ModelFolderError::Damaged {
-            file: file.clone(),
-            reason: error.to_string(),
-        };
-        let mut table = toml::Table::try_from(config).map_err(damaged)?;
-        table.insert("application".to_owned(), application.into());
-        let text = toml::to_string_pretty(&table).map_err(damaged)?;
-        std::fs::write(&file, text).map_err(|source| ModelFolderError::Io { file, source })
+        weights: &HashMap<String, Tensor>,
+    ) -> anyhow::Result<()> {
+        write_config(folder, application, config)?;
+        let path = folder.join(WEIGHTS);
+        candle_core::safetensors::save(weights, &path)
+            .with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+fn write_config<T: Serialize>(folder: &Path, application: &str, config: &T) -> Result<(), ModelFolderError> {
+    let file = folder.join(CONFIG);
+    let damaged =
+        |error: toml::ser::Error| ModelFolderError::Damaged { file: file.clone(), reason: error.to_string() };
+    let mut table = toml::Table::try_from(config).map_err(damaged)?;
+    table.insert("application".to_owned(), application.into());
+    let text = toml::to_string_pretty(&table).map_err(damaged)?;
+    std::fs::write(&file, text).map_err(|source| ModelFolderError::Io { file, source })
 }
 
 fn read_config(folder: &Path) -> Result<toml::Table, ModelFolderError> {
@@ -191,8 +217,8 @@ mod tests {
 
     fn model(folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();
-        ModelFolder::write_config(folder, "language-model", &SETTINGS).unwrap();
-        std::fs::write(folder.join(WEIGHTS), b"").unwrap();
+        let weights = HashMap::from([("w".to_owned(), Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap())]);
+        ModelFolder::write(folder, "language-model", &SETTINGS, &weights).unwrap();
     }
 
     fn refusal(folder: &Path, application: &str, files: &[&str]) -> String {
@@ -205,6 +231,27 @@ mod tests {
         model(folder.path());
         let opened = ModelFolder::open(folder.path(), "language-model", &[]).unwrap();
         assert_eq!(opened.config::<Settings>().unwrap(), SETTINGS);
+    }
+
+    #[test]
+    fn weights_that_are_cut_short_or_do_not_fit_the_model_are_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        model(folder.path());
+        let opened = ModelFolder::open(folder.path(), "language-model", &[]).unwrap();
+        let read = || {
+            opened.model(&Device::Cpu, |mut weights| {
+                Ok(weights.remove("w").context("there is no w")?.to_vec1::<f32>()?)
+            })
+        };
+        assert_eq!(read().unwrap(), [1.0, 2.0]);
+        let unfit =
+            opened.model(&Device::Cpu, |weights| weights.get("v").map(|_| ()).context("there is no v"));
+        let message = format!("{:#}", unfit.unwrap_err());
+        assert!(message.contains("model.safetensors is damaged") && message.contains("no v"), "{message}");
+        let bytes = std::fs::read(opened.weights()).unwrap();
+        std::fs::write(opened.weights(), &bytes[..bytes.len() - 1]).unwrap();
+        let message = read().unwrap_err().to_string();
+        assert!(message.contains("model.safetensors is damaged"), "{message}");
     }
 
     #[test]

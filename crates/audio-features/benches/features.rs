@@ -81,5 +81,5 @@ fn to_8000_hz(bencher: Bencher) {
 #[divan::bench]
 fn reading_wav(bencher: Bencher) {
     let bytes = ten_minutes().to_wav().expect("all samples are finite");
-    bencher.bench(|| Audio::from_wav(&bytes, "ten minutes", Channels::Mean));
+    bencher.bench(|| Audio::from_bytes(&bytes, "ten minutes", Channels::Mean));
 }

@@ -22,9 +22,19 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// The bytes are no WAV file.
-    #[error("{name} is not a WAV file ({reason}); convert it to WAV first")]
-    NotWav {
+    /// The bytes are neither a WAV nor a FLAC file.
+    #[error(
+        "{name} is {found}; only WAV and FLAC are read: convert it, for example `ffmpeg -i {name} out.wav`"
+    )]
+    OtherFormat {
+        /// Which file.
+        name: String,
+        /// What it is, as far as its first bytes tell: `an MP3 file`.
+        found: &'static str,
+    },
+    /// The bytes begin as a WAV or FLAC file does, and make no sense further on.
+    #[error("{name} is damaged ({reason}); get the file again")]
+    Damaged {
         /// Which file.
         name: String,
         /// What is missing or wrong.
@@ -42,22 +52,20 @@ pub enum Error {
         /// Samples that could be read.
         found: u64,
     },
-    /// A WAV file without a single sample.
+    /// A file without a single sample.
     #[error("{name} has no samples; leave it out or record it again")]
     NoSamples {
         /// Which file.
         name: String,
     },
-    /// A WAV file whose samples are neither integers of 8 to 32 bits nor 32-bit floating point.
-    #[error(
-        "{name} has samples in a form that is not supported (compressed, or {bits} bits); \
-         convert it to 16-bit PCM"
-    )]
+    /// A file whose samples are stored in a way that is not read: a WAV file of other than integers
+    /// of 8 to 32 bits and 32-bit floating point, or a FLAC file with what hardly any encoder writes.
+    #[error("{name} has samples in a form that is not supported ({form}); convert it to 16-bit PCM")]
     Unsupported {
         /// Which file.
         name: String,
-        /// Bits of a sample, as far as the header says; 0 when it could not be read.
-        bits: u16,
+        /// What is special about it.
+        form: String,
     },
     /// A sample is NaN or infinite.
     #[error("sample {index} of {name} is {value}; a sample must be a finite number")]

@@ -4,7 +4,7 @@
 //! on every machine, and the rounding errors are smaller than those of one long sum.
 
 /// Numbers that are worked on side by side.
-pub(crate) const WIDTH: usize = 8;
+pub const WIDTH: usize = 8;
 
 /// `Σ values`.
 pub(crate) fn sum(values: &[f32]) -> f32 {
@@ -12,7 +12,7 @@ pub(crate) fn sum(values: &[f32]) -> f32 {
 }
 
 /// `Σ values²`.
-pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
+pub fn sum_of_squares(values: &[f32]) -> f32 {
     accumulate(values, |sum, value| sum + value * value)
 }
 
@@ -41,8 +41,8 @@ pub(crate) fn dot_of_blocks(a: &[f32], b: &[f32]) -> f32 {
     total(lanes)
 }
 
-/// `Σ aᵢ bᵢ`.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+/// `Σ aᵢ bᵢ` of two slices of the same length.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_rest, b_rest) = (a.as_chunks::<WIDTH>().1, b.as_chunks::<WIDTH>().1);
     a_rest.iter().zip(b_rest).fold(dot_of_blocks(a, b), |sum, (a, b)| sum + a * b)
 }

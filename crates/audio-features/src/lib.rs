@@ -1,4 +1,4 @@
-//! Sound as a network reads it: WAV in, log-mel spectra, cepstra and their deltas out.
+//! Sound as a network reads it: WAV or FLAC in, log-mel spectra, cepstra and their deltas out.
 //!
 //! ```
 //! use audio_features::{Audio, Config, Extractor, Moments};
@@ -22,7 +22,8 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`audio`] | [`Audio`]: one channel of samples and their rate |
-//! | [`wav`] | reading and writing WAV files |
+//! | [`file`](mod@file) | reading WAV and FLAC files |
+//! | [`wav`] | writing WAV files |
 //! | [`resample`](mod@resample) | from one rate to another |
 //! | [`config`] | [`Config`]: all that decides what the features are, and whose they are: Kaldi's, librosa's, torchaudio's |
 //! | [`framing`] | which samples belong to a frame, at the ends too |
@@ -32,6 +33,7 @@
 //! | [`extractor`] | [`Extractor`]: a signal's features |
 //! | [`stream`] | [`Stream`]: the same features while the signal arrives |
 //! | [`features`] | [`Features`]: rows of numbers, one for each frame |
+//! | [`lanes`] | sums over many samples, fast and always of the same bits |
 //! | [`deltas`](mod@deltas) | how features change from frame to frame |
 //! | [`normalization`] | [`Moments`]: mean 0 and variance 1, of an utterance, of a corpus, of what was heard so far |
 //! | [`spectrogram`] | [`Spectrogram`]: a picture of all this |
@@ -52,8 +54,10 @@ pub mod deltas;
 pub mod error;
 pub mod extractor;
 pub mod features;
+pub mod file;
+mod flac;
 pub mod framing;
-mod lanes;
+pub mod lanes;
 pub mod mel;
 pub mod normalization;
 mod presets;
@@ -71,11 +75,11 @@ pub use deltas::{deltas, with_deltas};
 pub use error::Error;
 pub use extractor::Extractor;
 pub use features::Features;
+pub use file::Channels;
 pub use framing::Padding;
 pub use mel::{MelBank, MelFilters, MelScale, Triangle};
 pub use normalization::{Moments, RunningNormalization};
 pub use resample::resample;
 pub use spectrogram::Spectrogram;
 pub use stream::Stream;
-pub use wav::Channels;
 pub use window::Window;

@@ -86,8 +86,9 @@ impl Spectrogram {
     }
 }
 
-/// The colour of a value from 0 to 1.
-fn colour(value: f32) -> [u8; 3] {
+/// The colour of a value from 0, `range` decibel below the loudest, to 1, the loudest, as red, green and
+/// blue: for a legend.
+pub fn colour(value: f32) -> [u8; 3] {
     let value = value.clamp(0.0, 1.0);
     let lightness = 0.15 + 0.82 * value;
     let hue = (300.0 - 195.0 * value).to_radians();

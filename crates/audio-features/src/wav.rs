@@ -1,107 +1,19 @@
 //! WAV files: read in every common form, written as 16 bits, one channel.
 //!
-//! Integers of `b` bits are divided by `2^(b-1)`, so that full scale is -1 to 1; 32-bit floating point
-//! is taken as it stands. Plain and extensible headers, any rate, any number of channels.
+//! Plain and extensible headers; integers of 8 to 32 bits and 32-bit floating point. What a program writes
+//! into a pipe without knowing how long it becomes (`ffmpeg`, `sox`) is read to its end.
 
+use std::borrow::Cow;
 use std::fs;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
+use crate::file::Decoded;
 use crate::{Audio, Error};
 
-/// Which channel of a file is heard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Channels {
-    /// The mean of all.
-    #[default]
-    Mean,
-    /// One of them, counted from 0: left is 0, right is 1.
-    Only(u16),
-}
-
 impl Audio {
-    /// Reads a WAV file.
-    ///
-    /// # Errors
-    /// When the file cannot be read, and as [`Audio::from_wav`].
-    pub fn read(path: impl AsRef<Path>, channels: Channels) -> Result<Self, Error> {
-        let name = path.as_ref().display().to_string();
-        match fs::read(&path) {
-            Ok(bytes) => Self::from_wav(&bytes, &name, channels),
-            Err(source) => Err(Error::Read { name, source }),
-        }
-    }
-
-    /// Reads a WAV file to the end of `reader`; errors call it `name`.
-    ///
-    /// # Errors
-    /// When the reader fails, and as [`Audio::from_wav`].
-    pub fn from_reader(mut reader: impl Read, name: &str, channels: Channels) -> Result<Self, Error> {
-        let mut bytes = Vec::new();
-        match reader.read_to_end(&mut bytes) {
-            Ok(_) => Self::from_wav(&bytes, name, channels),
-            Err(source) => Err(Error::Read { name: name.into(), source }),
-        }
-    }
-
-    /// The sound in the bytes of a WAV file; errors call it `name`.
-    ///
-    /// # Errors
-    /// When the bytes are no WAV file, end early, hold no sample or samples in another form than
-    /// integers of 8 to 32 bits and 32-bit floating point, a sample that is not finite, or not the
-    /// channel that is asked for.
-    pub fn from_wav(bytes: &[u8], name: &str, channels: Channels) -> Result<Self, Error> {
-        let mut reader = WavReader::new(Cursor::new(bytes)).map_err(|error| of_header(error, name))?;
-        let WavSpec { channels: count, sample_rate, bits_per_sample, sample_format } = reader.spec();
-        let name = || name.to_owned();
-        if count == 0 || sample_rate == 0 {
-            let reason = format!("its header says {count} channels at {sample_rate} Hz");
-            return Err(Error::NotWav { name: name(), reason });
-        }
-        if let Channels::Only(channel) = channels
-            && channel >= count
-        {
-            return Err(Error::Channel { name: name(), channel, channels: count });
-        }
-        let announced = u64::from(reader.len());
-        if announced == 0 {
-            return Err(Error::NoSamples { name: name() });
-        }
-        if !(8..=32).contains(&bits_per_sample) {
-            return Err(Error::Unsupported { name: name(), bits: bits_per_sample });
-        }
-        // a header may announce more than there is
-        let mut interleaved = Vec::with_capacity((announced as usize).min(bytes.len()));
-        let read = match sample_format {
-            SampleFormat::Float => gather(reader.samples::<f32>(), &mut interleaved, |sample| sample),
-            SampleFormat::Int => {
-                let unit = (-f32::from(bits_per_sample - 1)).exp2();
-                gather(reader.samples::<i32>(), &mut interleaved, |sample| sample as f32 * unit)
-            }
-        };
-        read.map_err(|error| match error {
-            hound::Error::IoError(_) => {
-                Error::Truncated { name: name(), announced, found: interleaved.len() as u64 }
-            }
-            _ => Error::Unsupported { name: name(), bits: bits_per_sample },
-        })?;
-        let moments = interleaved.chunks_exact(count.into());
-        let samples: Vec<f32> = match channels {
-            Channels::Mean if count == 1 => interleaved,
-            Channels::Mean => moments.map(|moment| moment.iter().sum::<f32>() / f32::from(count)).collect(),
-            Channels::Only(channel) => moments.map(|moment| moment[usize::from(channel)]).collect(),
-        };
-        if samples.is_empty() {
-            return Err(Error::NoSamples { name: name() });
-        }
-        match samples.iter().position(|sample| !sample.is_finite()) {
-            Some(index) => Err(Error::NotFinite { name: name(), index, value: samples[index] }),
-            None => Ok(Self { samples, rate: sample_rate }),
-        }
-    }
-
     /// The bytes of a WAV file of one channel and 16 bits. Samples are rounded to the nearest of the
     /// 65,536 values, and cut off where they are louder than full scale.
     ///
@@ -152,6 +64,82 @@ impl Audio {
     }
 }
 
+/// All samples in the bytes of a WAV file.
+pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
+    let bytes = with_true_chunks(bytes);
+    let mut reader = WavReader::new(Cursor::new(&*bytes)).map_err(|error| of_header(error, name))?;
+    let WavSpec { channels, sample_rate: rate, bits_per_sample, sample_format } = reader.spec();
+    let name = || name.to_owned();
+    if channels == 0 || rate == 0 {
+        let reason = format!("its header says {channels} channels at {rate} Hz");
+        return Err(Error::Damaged { name: name(), reason });
+    }
+    let announced = u64::from(reader.len());
+    let unsupported = || Error::Unsupported { name: name(), form: format!("{bits_per_sample} bits") };
+    if !(8..=32).contains(&bits_per_sample) {
+        return Err(unsupported());
+    }
+    // a header may announce more than there is
+    let mut interleaved = Vec::with_capacity((announced as usize).min(bytes.len()));
+    let read = match sample_format {
+        SampleFormat::Float => gather(reader.samples::<f32>(), &mut interleaved, |sample| sample),
+        SampleFormat::Int => {
+            let unit = (1.0 - f32::from(bits_per_sample)).exp2();
+            gather(reader.samples::<i32>(), &mut interleaved, |sample| sample as f32 * unit)
+        }
+    };
+    match read {
+        Ok(()) => Ok(Decoded { interleaved, channels, rate }),
+        Err(hound::Error::IoError(_)) => {
+            Err(Error::Truncated { name: name(), announced, found: interleaved.len() as u64 })
+        }
+        Err(_) => Err(unsupported()),
+    }
+}
+
+/// The bytes of a WAV file as the reader can take them: it believes every length, and does not know that
+/// a byte is left empty behind a chunk of odd length. Bytes in which nothing needs to change, or no sound
+/// is found, come back as they are.
+fn with_true_chunks(bytes: &[u8]) -> Cow<'_, [u8]> {
+    repaired(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
+}
+
+/// `sox` writes 0x7ffff000 bytes, less what is no whole moment of all channels, where it does not know
+/// the length; `ffmpeg` 0xffffffff.
+const UNKNOWN_LENGTH: usize = 0x7fff_0000;
+
+/// The file with its format and its sound alone, the length of the sound corrected if it is unknown;
+/// nothing if that is not needed.
+fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
+    const RIFF_HEADER: usize = 12;
+    const CHUNK_HEADER: usize = 8;
+    let mut format: &[u8] = &[];
+    let mut is_padded = false;
+    let mut at = RIFF_HEADER;
+    loop {
+        let (kind, length) = bytes.get(at..)?.get(..CHUNK_HEADER)?.split_at(4);
+        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+        let content = at + CHUNK_HEADER;
+        if kind == b"data" {
+            let sound = &bytes[content..];
+            let is_unknown = length >= UNKNOWN_LENGTH && length > sound.len();
+            if !is_padded && !is_unknown {
+                return None;
+            }
+            // bytes of a moment of all channels: the `nBlockAlign` of the format
+            let block = u16::from_le_bytes(format.get(CHUNK_HEADER + 12..)?.get(..2)?.try_into().ok()?);
+            let whole = sound.len() - sound.len().checked_rem(block.into())?;
+            let length = if is_unknown { whole } else { length } as u32;
+            return Some([&bytes[..RIFF_HEADER], format, b"data", &length.to_le_bytes(), sound].concat());
+        }
+        if kind == b"fmt " {
+            format = bytes.get(at..content.checked_add(length)?)?;
+        }
+        is_padded |= length % 2 == 1;
+        at = content.checked_add(length)?.checked_add(length % 2)?;
+    }
+}
+
 fn gather<S>(
     samples: impl Iterator<Item = hound::Result<S>>,
     into: &mut Vec<f32>,
@@ -166,8 +154,12 @@ fn gather<S>(
 fn of_header(error: hound::Error, name: &str) -> Error {
     let name = name.to_owned();
     match error {
-        hound::Error::IoError(_) => Error::NotWav { name, reason: "it ends inside the header".into() },
-        hound::Error::FormatError(reason) => Error::NotWav { name, reason: reason.into() },
-        _ => Error::Unsupported { name, bits: 0 },
+        hound::Error::IoError(_) => Error::Damaged { name, reason: "it ends inside the header".into() },
+        // What it says of floating point of 64 bits.
+        hound::Error::FormatError(reason) if reason.starts_with("bits per sample") => {
+            Error::Unsupported { name, form: reason.into() }
+        }
+        hound::Error::FormatError(reason) => Error::Damaged { name, reason: reason.into() },
+        _ => Error::Unsupported { name, form: "compressed".into() },
     }
 }

@@ -5,12 +5,21 @@
 /// One hue; the lightness falls in a straight line in Oklab, a space in which equal distances look
 /// equal (Ottosson 2020, <https://bottosson.github.io/posts/oklab/>), so that a value twice as
 /// large looks twice as dark, also in print without colours.
-pub(crate) fn shade(value: f32) -> String {
+pub fn shade(value: f32) -> String {
+    hexadecimal(rgb(value))
+}
+
+/// The same colour as red, green and blue.
+pub fn rgb(value: f32) -> [u8; 3] {
     let value = value.clamp(0.0, 1.0);
     let lightness = 0.985 - 0.665 * value;
     // as much colour as the screen has at each lightness; with more, blue would be cut off at 255
     let chroma = 0.34 * value * (1.0 - value) + 0.08 * value;
-    let [red, green, blue] = srgb(lightness, chroma, 255f32.to_radians());
+    srgb(lightness, chroma, 255f32.to_radians())
+}
+
+/// A colour of red, green and blue as `#rrggbb`.
+pub fn hexadecimal([red, green, blue]: [u8; 3]) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 

@@ -7,7 +7,7 @@ const COLUMNS: usize = 28;
 
 /// One label per token of a sentence: without the blanks around it, and where blanks tell words
 /// apart, a piece that continues a word begins with a dot, as in a dictionary (`Donau`, `·dampf`).
-pub(crate) fn labels(tokens: &[String]) -> Vec<String> {
+pub fn labels(tokens: &[String]) -> Vec<String> {
     let spaced = tokens.iter().any(|token| token.len() > 1 && token.starts_with(' '));
     let mut before = None;
     let label = |token: &String| {
@@ -22,8 +22,8 @@ pub(crate) fn labels(tokens: &[String]) -> Vec<String> {
     tokens.iter().map(label).collect()
 }
 
-/// `label`, or as much of it as [`COLUMNS`] hold and an ellipsis.
-pub(crate) fn cut(label: &str) -> String {
+/// `label`, or as much of it as 28 columns of a terminal hold and an ellipsis.
+pub fn cut(label: &str) -> String {
     let mut columns = 0;
     for (at, character) in label.char_indices() {
         columns += character.width().unwrap_or(1);
@@ -35,7 +35,7 @@ pub(crate) fn cut(label: &str) -> String {
 }
 
 /// About how wide `label` is, in units of the font's size; rather too wide than too narrow.
-pub(crate) fn width(label: &str) -> f32 {
+pub fn width(label: &str) -> f32 {
     let wide = |character: char| match character.width().unwrap_or(1) {
         0 => 0.0,
         1 if character.is_uppercase() || "mwMW@%…—".contains(character) => 0.85,

@@ -2,13 +2,16 @@
 //!
 //! [`HeatMap`] draws an attention (or any matrix of numbers from 0 to 1) as SVG, [`png`] turns SVG
 //! into pixels, and [`AlignmentPage`] is a page to explore translations with.
+//!
+//! For pictures of other kinds there are the parts these are made of: [`colour_scale`], [`labels`],
+//! [`markup`].
 
 mod alignment_page;
-mod colour_scale;
+pub mod colour_scale;
 mod error;
 mod heat_map;
-mod labels;
-mod markup;
+pub mod labels;
+pub mod markup;
 mod png;
 mod weights;
 

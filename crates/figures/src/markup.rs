@@ -1,10 +1,13 @@
-//! Text inside SVG and HTML.
+//! Text and pictures inside SVG and HTML.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// `text` as it may stand in XML and HTML, in an element or between double quotes.
 ///
 /// XML knows no way to write most control characters: they become the pictures Unicode has for
 /// them (␀, ␊), and what has none becomes the replacement character.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -20,6 +23,12 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// The bytes of a PNG file as an address, for the `href` of an `<image>`: the SVG or HTML then needs no
+/// other file.
+pub fn png_url(bytes: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

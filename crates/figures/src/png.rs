@@ -30,7 +30,8 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
 /// SVG, 2 for a sharp picture in a document.
 ///
 /// Text is drawn in Noto Sans, which is built in, and where that lacks a character, in the first of
-/// the system's fonts that has it. A character that no font has is drawn as an empty box.
+/// the system's fonts that has it. A character that no font has is drawn as an empty box. Pictures
+/// within the SVG must be part of it: [`png_url`](crate::markup::png_url).
 ///
 /// # Errors
 /// When `svg` is no SVG, or when the picture would have no pixel or more than 16384 on a side.
@@ -102,6 +103,20 @@ mod tests {
         assert!(ink("Žluťoučký") > ink("Ž"));
         assert_eq!(ink(" "), 0);
         ink("\u{10ffff}狗\u{e000}");
+    }
+
+    #[test]
+    fn a_picture_in_the_svg_is_drawn_without_blurring_its_pixels() {
+        let mut two = Pixmap::new(2, 1).unwrap();
+        two.data_mut().copy_from_slice(&[200, 0, 0, 255, 0, 0, 100, 255]);
+        let url = crate::markup::png_url(&two.encode_png().unwrap());
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"20\" height=\"10\"><image width=\"20\" \
+             height=\"10\" preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"{url}\"/></svg>"
+        );
+        let pixels = Pixmap::decode_png(&png(&svg, 1.0).unwrap()).unwrap();
+        let red = |x| pixels.pixel(x, 5).map(|pixel| (pixel.red(), pixel.blue()));
+        assert_eq!([0, 9, 10, 19].map(red), [Some((200, 0)), Some((200, 0)), Some((0, 100)), Some((0, 100))]);
     }
 
     #[test]

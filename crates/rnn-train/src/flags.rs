@@ -5,6 +5,13 @@ use clap::{Args, ValueEnum};
 use crate::schedule::ScheduleKind;
 use crate::{OptimizerConfig, TrainConfig};
 
+/// Puts a flag, if it was given, over a setting.
+pub fn set<T: Clone>(setting: &mut T, flag: &Option<T>) {
+    if let Some(value) = flag {
+        setting.clone_from(value);
+    }
+}
+
 /// `--optimizer`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -77,14 +84,11 @@ pub struct TrainingArgs {
 impl TrainingArgs {
     /// Puts every flag that was given over `config`.
     pub fn apply(&self, config: &mut TrainConfig) {
-        fn set<T: Copy>(setting: &mut T, flag: Option<T>) {
-            *setting = flag.unwrap_or(*setting);
-        }
-        set(&mut config.epochs, self.epochs);
-        set(&mut config.schedule.learning_rate, self.learning_rate);
-        set(&mut config.schedule.warmup_steps, self.warmup_steps);
-        set(&mut config.accumulate, self.accumulate);
-        set(&mut config.keep_last, self.keep_last);
+        set(&mut config.epochs, &self.epochs);
+        set(&mut config.schedule.learning_rate, &self.learning_rate);
+        set(&mut config.schedule.warmup_steps, &self.warmup_steps);
+        set(&mut config.accumulate, &self.accumulate);
+        set(&mut config.keep_last, &self.keep_last);
         for (setting, flag) in [
             (&mut config.evaluate_every, self.evaluate_every),
             (&mut config.checkpoint_every, self.checkpoint_every),

@@ -53,18 +53,24 @@
 //! | [`task`] | [`Task`]: what a training needs to know of a model and its data |
 //! | [`trainer`] | [`train`], [`TrainConfig`], [`Report`] |
 //! | [`measure`] | what models are compared by: the loss, or a metric of quality |
+//! | [`batches`] | examples of about the same length side by side |
 //! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
 //! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
+//! | [`settings`] | reading and writing `config.toml` |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
 //! | [`mod@average`] | the mean of the weights of several checkpoints |
 //! | [`progress`] | a bar on a terminal, lines elsewhere |
 //! | [`metrics_log`], [`tensorboard`], [`curves`] | `metrics.jsonl`, TensorBoard events, `curves.svg` |
-//! | [`flags`] | [`TrainingArgs`]: the flags of a training |
+//! | [`flags`] | [`TrainingArgs`]: flags over the settings of a training |
+//! | [`command`] | [`RunArgs`]: the rest of the command `train` of an application |
 //! | [`files`] | files and folders that are either whole or not there |
 
+mod any_number;
 pub mod average;
+pub mod batches;
 pub mod checkpoint;
 pub mod clip;
+pub mod command;
 pub mod curves;
 pub mod files;
 pub mod flags;
@@ -75,14 +81,17 @@ pub mod optimizer;
 pub mod progress;
 pub mod run_folder;
 pub mod schedule;
+pub mod settings;
 pub mod task;
 pub mod tensorboard;
 pub mod trainer;
 
 pub use average::average;
+pub use batches::{BatchLimits, Batches};
 pub use candle_rnn::LossSum;
 pub use checkpoint::Best;
 pub use clip::{clip, clip_value};
+pub use command::{RunArgs, Trained};
 pub use flags::TrainingArgs;
 pub use gradients::Gradients;
 pub use measure::Measure;

@@ -35,7 +35,8 @@ pub enum Entry {
         step: usize,
         /// Mean loss per item.
         loss: f64,
-        /// Whatever else the task measured.
+        /// Whatever else the task measured; what is not finite, as text.
+        #[serde(with = "crate::any_number")]
         metrics: BTreeMap<String, f64>,
         /// Seconds of training so far.
         seconds: f64,

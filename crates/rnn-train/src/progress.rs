@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
+use app_kit::LoggingArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
 use crate::measure::Measure;
@@ -21,6 +22,13 @@ pub enum ProgressStyle {
     Lines,
     /// Nothing.
     Hidden,
+}
+
+impl From<&LoggingArgs> for ProgressStyle {
+    /// With `--quiet`, nothing.
+    fn from(logging: &LoggingArgs) -> Self {
+        if logging.quiet { Self::Hidden } else { Self::Auto }
+    }
 }
 
 /// Seconds between two lines about training.

@@ -4,10 +4,12 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use app_kit::model_folder::METRICS;
 
 use crate::files;
 use crate::measure::Measure;
 use crate::task::Evaluation;
+use crate::trainer::Report;
 
 /// The folder of one training run.
 ///
@@ -91,6 +93,12 @@ impl RunFolder {
         self.path.join("last")
     }
 
+    /// The model folder that a training was for: [`best`](Self::best), or, if there was no evaluation
+    /// yet, [`last`](Self::last).
+    pub fn model(&self, report: &Report) -> PathBuf {
+        if report.best.is_some() { self.best() } else { self.last() }
+    }
+
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
@@ -165,7 +173,7 @@ impl RunFolder {
 
 /// Whether the evaluation of a model folder has `measure`.
 fn was_measured(model: &Path, measure: &str) -> bool {
-    let text = fs::read(model.join("metrics.json")).unwrap_or_default();
+    let text = fs::read(model.join(METRICS)).unwrap_or_default();
     serde_json::from_slice::<Evaluation>(&text)
         .is_ok_and(|evaluation| measure == Measure::Loss.name() || evaluation.metrics.contains_key(measure))
 }

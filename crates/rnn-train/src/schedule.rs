@@ -1,6 +1,6 @@
 //! Learning-rate schedules: a linear warm-up, then one of [`ScheduleKind`].
 
-use candle_core::{Result, bail};
+use app_kit::UsageError;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Measure;
@@ -107,17 +107,17 @@ impl Schedule {
     ///
     /// # Errors
     /// Names the first value that makes no sense, and its range.
-    pub fn validate(&self) -> Result<()> {
+    pub fn validate(&self) -> Result<(), UsageError> {
         let rate = self.learning_rate;
         if !(rate > 0.0 && rate.is_finite()) {
-            bail!("the learning rate must be a positive number, not {rate}");
+            return Err(UsageError::new(format!("the learning rate must be a positive number, not {rate}")));
         }
         let minimum = match self.kind {
             ScheduleKind::Constant | ScheduleKind::Linear => 0.0,
             ScheduleKind::Cosine { minimum } => minimum,
             ScheduleKind::Step { every, gamma } => {
                 if matches!(every, Every::Epochs(0) | Every::Steps(0)) {
-                    bail!("a step schedule needs an interval of at least 1");
+                    return Err(UsageError::new("a step schedule needs an interval of at least 1"));
                 }
                 positive_factor("gamma", gamma)?
             }
@@ -128,7 +128,9 @@ impl Schedule {
             }
         };
         if !(0.0..=rate).contains(&minimum) {
-            bail!("the minimum rate must lie between 0 and the learning rate {rate}, not {minimum}");
+            return Err(UsageError::new(format!(
+                "the minimum rate must lie between 0 and the learning rate {rate}, not {minimum}"
+            )));
         }
         Ok(())
     }
@@ -195,9 +197,11 @@ fn power(base: f64, exponent: usize) -> f64 {
 }
 
 /// Zero (no minimum rate of its own) if `factor` lies in (0, 1].
-fn positive_factor(name: &str, factor: f64) -> Result<f64> {
+fn positive_factor(name: &str, factor: f64) -> Result<f64, UsageError> {
     if !(factor > 0.0 && factor <= 1.0) {
-        bail!("the schedule's {name} must lie above 0 and not above 1, not {factor}");
+        return Err(UsageError::new(format!(
+            "the schedule's {name} must lie above 0 and not above 1, not {factor}"
+        )));
     }
     Ok(0.0)
 }

@@ -23,8 +23,9 @@ pub struct Evaluation {
     /// Mean loss per item, in nats for a cross entropy; lower is better.
     pub loss: f64,
     /// Whatever else is worth logging, by name (`perplexity`, `bleu`). All of the task's
-    /// [`quality_metrics`](Task::quality_metrics) are among them.
-    #[serde(default)]
+    /// [`quality_metrics`](Task::quality_metrics) are among them. Those must be finite; another may be
+    /// NaN or infinite, which JSON has as text.
+    #[serde(default, with = "crate::any_number")]
     pub metrics: BTreeMap<String, f64>,
 }
 

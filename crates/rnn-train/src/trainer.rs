@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use app_kit::UsageError;
+use app_kit::model_folder::METRICS;
 use candle_core::{DType, Device};
 use candle_rnn::Generator;
 use serde::{Deserialize, Serialize};
@@ -91,9 +93,11 @@ impl TrainConfig {
     ///
     /// # Errors
     /// Naming the first setting that does not.
-    pub fn validate(&self) -> Result<()> {
+    pub fn validate(&self) -> Result<(), UsageError> {
         let positive = |name: &str, value: Option<f64>| match value {
-            Some(v) if !(v > 0.0 && v.is_finite()) => Err(anyhow!("{name} must be above 0, not {v}")),
+            Some(v) if !(v > 0.0 && v.is_finite()) => {
+                Err(UsageError::new(format!("{name} must be above 0, not {v}")))
+            }
             _ => Ok(()),
         };
         self.schedule.validate()?;
@@ -109,7 +113,9 @@ impl TrainConfig {
             ("keep_last", Some(self.keep_last)),
             ("patience", self.patience),
         ] {
-            ensure!(value != Some(0), "{name} must be at least 1");
+            if value == Some(0) {
+                return Err(UsageError::new(format!("{name} must be at least 1")));
+            }
         }
         Ok(())
     }
@@ -118,11 +124,11 @@ impl TrainConfig {
     ///
     /// # Errors
     /// When `task` has no such measure; the message lists what it has.
-    pub fn monitored(&self, task: &dyn Task) -> Result<Measure> {
+    pub fn monitored(&self, task: &dyn Task) -> Result<Measure, UsageError> {
         let measures = Measure::all(task);
         measures.iter().find(|measure| measure.name() == self.monitor).copied().ok_or_else(|| {
             let names = measures.iter().map(|measure| measure.name()).collect::<Vec<_>>().join(" or ");
-            anyhow!("monitor must be {names}, not {:?}", self.monitor)
+            UsageError::new(format!("monitor must be {names}, not {:?}", self.monitor))
         })
     }
 }
@@ -547,7 +553,7 @@ fn write_metrics(folder: &Path, step: usize, evaluation: Option<&Evaluation>) ->
         evaluation: Option<&'a Evaluation>,
     }
     let text = serde_json::to_string_pretty(&Metrics { step, evaluation })?;
-    std::fs::write(folder.join("metrics.json"), text + "\n")?;
+    std::fs::write(folder.join(METRICS), text + "\n")?;
     Ok(())
 }
 

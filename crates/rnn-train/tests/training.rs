@@ -32,6 +32,8 @@ struct Follow<'a> {
     scripted: Vec<f64>,
     /// The same for the metric `score`.
     scores: Vec<f64>,
+    /// What every evaluation returns as the metric `root`, instead of the truth.
+    root: Option<f64>,
     quality: &'static [&'static str],
     evaluations: Cell<usize>,
 }
@@ -51,6 +53,7 @@ impl<'a> Follow<'a> {
             poison: None,
             scripted: Vec::new(),
             scores: Vec::new(),
+            root: None,
             quality: &[],
             evaluations: Cell::new(0),
             parameters,
@@ -113,7 +116,7 @@ impl Task for Follow<'_> {
         }
         // Rises and falls while the loss falls, so that the best model by it is another one.
         let score = self.scores.get(self.evaluations.get()).copied().unwrap_or((40.0 * loss).sin());
-        let metrics = [("root", loss.sqrt()), ("score", score)];
+        let metrics = [("root", self.root.unwrap_or(loss.sqrt())), ("score", score)];
         let metrics = metrics.map(|(name, value)| (name.to_owned(), value)).into();
         let scripted = self.scripted.get(self.evaluations.get()).copied();
         self.evaluations.set(self.evaluations.get() + 1);
@@ -249,6 +252,29 @@ fn a_loss_that_is_not_a_number_stops_with_step_rate_and_the_last_good_checkpoint
     }
     let weights = task.bits()?;
     assert!(weights.iter().flat_map(|(_, w)| w).all(|&bits| f32::from_bits(bits).is_finite()));
+    Ok(())
+}
+
+#[test]
+fn a_metric_that_no_model_is_chosen_by_may_be_infinite_or_no_number_and_the_run_is_resumed() -> Result<()> {
+    for root in [f64::INFINITY, f64::NAN] {
+        let temporary = tempfile::tempdir()?;
+        let run = RunFolder::create(temporary.path(), false)?;
+        let stop = AtomicBool::new(false);
+        let mut task = Follow { interrupt: Some((9, &stop)), root: Some(root), ..Follow::new()? };
+        assert_eq!(go(&mut task, &config(), &run, false)?.steps, 9);
+        let report = go(&mut Follow { root: Some(root), ..Follow::new()? }, &config(), &run, true)?;
+        assert_eq!((report.outcome, report.steps), (Outcome::Finished, 40));
+
+        let evaluations: Vec<_> =
+            log(&run)?.into_iter().filter(|line| line["kind"] == "validation").collect();
+        assert_eq!(evaluations.len(), 6);
+        let root = root.to_string();
+        assert!(evaluations.iter().all(|line| line["metrics"]["root"] == root));
+        // Finished: what is known of the last evaluation comes from its checkpoint.
+        let last = go(&mut Follow::new()?, &config(), &run, true)?.last.context("no evaluation")?;
+        assert_eq!(last.metrics["root"].to_string(), root.to_string());
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ pub static TINYSHAKESPEARE: Card = Card {
     source: Source::Remote(&[RemoteFile {
         file: "input.txt",
         url: "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
-        bytes: 1_115_394,
-        sha256: "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        bytes: Some(1_115_394),
+        sha256: Some("86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
     }]),
 };

@@ -17,11 +17,14 @@ mod synthesizer;
 mod tracks;
 mod voice;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use candle_rnn::Generator;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 pub use recording::{Colour, Noise, Recording, Room};
 pub use synthesizer::{SpeechError, Synthesizer};
@@ -77,7 +80,8 @@ pub struct Speech {
 }
 
 /// A part of [`Speech`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Part {
     /// What a model learns from.
     Train,
@@ -104,6 +108,12 @@ pub fn speech() -> &'static Speech {
     static SET: LazyLock<Speech> =
         LazyLock::new(|| Speech::drawn_from(SEED, RATE).expect("the rate is one of those there are"));
     &SET
+}
+
+/// How the words of the set are pronounced: of each, its pronunciations, equally likely, as phonemes in the
+/// letters of ARPAbet.
+pub fn pronunciations() -> &'static BTreeMap<String, Vec<Vec<String>>> {
+    &phonemes::inventory().words
 }
 
 impl Speech {
@@ -190,7 +200,19 @@ impl Draw {
     }
 }
 
+impl fmt::Display for Segment {
+    /// `symbol:start:end`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.symbol, self.start, self.end)
+    }
+}
+
 impl Utterance {
+    /// The phonemes in one line: each as `symbol:start:end`, with a blank between two.
+    pub fn phoneme_line(&self) -> String {
+        self.phonemes.iter().map(Segment::to_string).collect::<Vec<_>>().join(" ")
+    }
+
     /// How long it is.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate)

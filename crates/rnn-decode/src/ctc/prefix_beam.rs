@@ -238,6 +238,12 @@ impl<S: Scorer> Decoding<'_, S> {
         self.found(best, self.score(best.log_prob(), &best.knowledge))
     }
 
+    /// The symbols of [`partial`](Decoding::partial), without their frames, which take a pass over all frames so
+    /// far to find.
+    pub fn partial_symbols(&self) -> Vec<u32> {
+        self.beam.first().map_or_else(Vec::new, |best| self.tree.symbols(best.node))
+    }
+
     /// The sequences found, as [`PrefixBeam::decode`] gives them.
     pub fn finish(&self) -> Vec<CtcFound> {
         let mut ended: Vec<(f64, &Prefix<S::State>)> =

@@ -1,5 +1,7 @@
 //! What a search asks of a language model.
 
+use std::collections::HashMap;
+
 use crate::ngram::{Ngram, NgramState};
 
 /// A language model that says, symbol by symbol, how probable a hypothesis is. A state is what it knows
@@ -106,6 +108,8 @@ pub struct WordScorer<'a> {
     model: &'a Ngram,
     spelling: Vec<String>,
     separator: u32,
+    /// The model's words of spellings that are not words themselves.
+    words: HashMap<String, String>,
 }
 
 impl<'a> WordScorer<'a> {
@@ -116,7 +120,19 @@ impl<'a> WordScorer<'a> {
         spelling: impl IntoIterator<Item = S>,
         separator: u32,
     ) -> Self {
-        Self { model, spelling: spelling.into_iter().map(Into::into).collect(), separator }
+        Self {
+            model,
+            spelling: spelling.into_iter().map(Into::into).collect(),
+            separator,
+            words: HashMap::new(),
+        }
+    }
+
+    /// The same, where some words are spelled otherwise than the model has them: in phonemes. `words` has
+    /// the model's word for each such spelling, the symbols' texts one after another.
+    #[must_use]
+    pub fn with_words(self, words: HashMap<String, String>) -> Self {
+        Self { words, ..self }
     }
 
     /// The word that is under way ends, if there is one.
@@ -124,7 +140,8 @@ impl<'a> WordScorer<'a> {
         if state.word.is_empty() {
             return (0., 0, state.history.clone());
         }
-        let (log_prob, history) = self.model.score(&state.history, self.model.word_or_unknown(&state.word));
+        let word = self.words.get(&state.word).unwrap_or(&state.word);
+        let (log_prob, history) = self.model.score(&state.history, self.model.word_or_unknown(word));
         (log_prob, 1, history)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
-use super::{Part, RATE, SEED, Segment, Synthesizer, Utterance};
+use super::{Part, RATE, SEED, Synthesizer, Utterance};
 
 /// The folder of the sounds.
 pub(crate) const FOLDER: &str = "wav";
@@ -50,10 +50,8 @@ impl Utterance {
 /// of the columns.
 pub(crate) fn manifest(part: Part) -> String {
     let rows = labels().iter().filter(|(of, _, _)| *of == part).map(|(part, index, utterance)| {
-        let segment = |Segment { symbol, start, end }: &Segment| format!("{symbol}:{start}:{end}");
-        let phonemes: Vec<_> = utterance.phonemes.iter().map(segment).collect();
         let (path, voice) = (name(*part, *index), utterance.voice);
-        format!("{path}\t{}\t{}\t{voice}\n", utterance.text, phonemes.join(" "))
+        format!("{path}\t{}\t{}\t{voice}\n", utterance.text, utterance.phoneme_line())
     });
     "path\ttext\tphonemes\tvoice\n".to_owned() + &rows.collect::<String>()
 }

@@ -1,6 +1,7 @@
 //! Connectionist temporal classification: the loss of a sequence whose alignment is not known.
 
 mod forward_backward;
+mod scaled;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -182,7 +183,11 @@ impl CustomOp1 for Known {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        self.gradient.as_ref().map(|gradient| gradient.broadcast_mul(grad)).transpose()
+        let factor: f64 = grad.to_dtype(DType::F64)?.to_scalar()?;
+        match &self.gradient {
+            Some(gradient) if factor == 1. => Ok(Some(gradient.clone())),
+            gradient => gradient.as_ref().map(|gradient| gradient * factor).transpose(),
+        }
     }
 }
 

@@ -1,0 +1,171 @@
+//! [`Recognizer`]: recordings to text, by the best path or by prefix beam search with a language model.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use audio_features::Audio;
+use rnn_decode::ctc::{self, TimedSymbol};
+
+use crate::alphabet::{Alphabet, BLANK, SEPARATOR, Units};
+use crate::model::{Clock, Emissions, SpeechModel};
+use crate::network::Head;
+use crate::search::Search;
+use crate::segments::segments;
+use crate::transcript::{Timed, Transcript};
+
+/// Recognises recordings.
+#[derive(Debug)]
+pub struct Recognizer {
+    model: SpeechModel,
+    search: Search,
+}
+
+impl Recognizer {
+    /// A recogniser that goes about it as `search` says.
+    pub fn new(model: SpeechModel, search: Search) -> Self {
+        Self { model, search }
+    }
+
+    /// What it recognises with.
+    pub fn model(&self) -> &SpeechModel {
+        &self.model
+    }
+
+    /// How it goes about it.
+    pub fn search(&self) -> &Search {
+        &self.search
+    }
+
+    /// What is said in each recording; recordings of like length are computed together.
+    ///
+    /// # Errors
+    /// Samples that are not finite, a device that fails, weights that are damaged.
+    pub fn transcribe(&self, recordings: &[&Audio]) -> Result<Vec<Transcript>> {
+        let emissions = self.model.emissions(recordings)?;
+        recordings
+            .iter()
+            .zip(&emissions)
+            .map(|(audio, emissions)| self.transcript(audio, emissions))
+            .collect()
+    }
+
+    /// What the frames of a recording say.
+    ///
+    /// # Errors
+    /// Weights that are damaged.
+    pub fn transcript(&self, audio: &Audio, emissions: &Emissions) -> Result<Transcript> {
+        let alphabet = self.model.alphabet();
+        if self.model.network().config().head == Head::Classification {
+            return Ok(label(alphabet, emissions, audio.duration()));
+        }
+        let (symbols, score) = self.search.decode(alphabet, emissions)?;
+        Ok(located(&self.model, audio, emissions, &symbols, score))
+    }
+}
+
+/// What the most probable path through the frames says.
+///
+/// # Errors
+/// Weights that are damaged.
+pub fn best_path(model: &SpeechModel, emissions: &Emissions) -> Result<String> {
+    if model.network().config().head == Head::Classification {
+        return Ok(label(model.alphabet(), emissions, 0.0).text);
+    }
+    let symbols = ctc::greedy(&emissions.log_probs, emissions.symbols, BLANK)?;
+    Ok(transcript(model.alphabet(), &symbols, 0.0, emissions.clock, 0.0).text)
+}
+
+/// The most probable label of a recording.
+fn label(alphabet: &Alphabet, emissions: &Emissions, duration: f64) -> Transcript {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (label, &log_prob) in emissions.log_probs.iter().enumerate() {
+        if log_prob > best.1 {
+            best = (label, log_prob);
+        }
+    }
+    let text = alphabet.symbols()[best.0].clone();
+    let score = f64::from(best.1);
+    let word = Timed { text: text.clone(), start: 0.0, end: duration, confidence: score.exp() };
+    Transcript { text, words: vec![word.clone()], symbols: vec![word], score, duration }
+}
+
+/// Symbols and their frames as text, words and seconds.
+pub fn transcript(
+    alphabet: &Alphabet,
+    symbols: &[TimedSymbol],
+    score: f64,
+    clock: Clock,
+    duration: f64,
+) -> Transcript {
+    let times = symbols.iter().map(|TimedSymbol { frames, .. }| {
+        clock.time(frames.start, duration)..clock.time(frames.end, duration)
+    });
+    let times: Vec<Range<f64>> = times.collect();
+    at_times(alphabet, symbols, &times, score, duration)
+}
+
+/// Symbols as text.
+pub fn text(alphabet: &Alphabet, symbols: &[u32]) -> String {
+    let timed = |&symbol: &u32| TimedSymbol { symbol, frames: 0..1, log_prob: 0.0 };
+    let symbols: Vec<TimedSymbol> = symbols.iter().map(timed).collect();
+    transcript(alphabet, &symbols, 0.0, Clock { first: 0.0, frame: 0.0 }, 0.0).text
+}
+
+/// Symbols of a recording as text, words and seconds: by the models of phonemes, if there are some, otherwise by
+/// the network alone.
+pub fn located(
+    model: &SpeechModel,
+    audio: &Audio,
+    emissions: &Emissions,
+    symbols: &[TimedSymbol],
+    score: f64,
+) -> Transcript {
+    let (alphabet, duration) = (model.alphabet(), audio.duration());
+    let silence = alphabet.separator();
+    let numbers: Vec<u32> = symbols.iter().map(|symbol| symbol.symbol).collect();
+    // What a search found may be more than the recording has room for.
+    if let Some(times) = model.monophones().and_then(|monophones| monophones.align(audio, &numbers).ok()) {
+        return at_times(alphabet, symbols, &times, score, duration);
+    }
+    let spread = segments(emissions, symbols, silence);
+    transcript(alphabet, &spread, score, emissions.clock, duration)
+}
+
+fn at_times(
+    alphabet: &Alphabet,
+    symbols: &[TimedSymbol],
+    times: &[Range<f64>],
+    score: f64,
+    duration: f64,
+) -> Transcript {
+    let timed = |(symbol, time): (&TimedSymbol, &Range<f64>)| Timed {
+        text: alphabet.symbols()[symbol.symbol as usize].clone(),
+        start: time.start,
+        end: time.end,
+        confidence: symbol.confidence(),
+    };
+    let symbols: Vec<Timed> = symbols.iter().zip(times).map(timed).collect();
+    let words = words(alphabet, &symbols);
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    Transcript { text: texts.join(" "), words, symbols, score, duration }
+}
+
+/// The words that symbols spell.
+fn words(alphabet: &Alphabet, symbols: &[Timed]) -> Vec<Timed> {
+    if alphabet.units() == Units::Word {
+        return symbols.to_vec();
+    }
+    let by_phonemes = alphabet.words_by_phonemes();
+    let spelled = symbols.split(|symbol| symbol.text == SEPARATOR).filter_map(|symbols| {
+        let (first, last) = (symbols.first()?, symbols.last()?);
+        let spelling: String = symbols.iter().map(|symbol| symbol.text.as_str()).collect();
+        let confidences = symbols.iter().map(|symbol| symbol.confidence.ln()).sum::<f64>();
+        Some(Timed {
+            text: by_phonemes.get(&spelling).cloned().unwrap_or(spelling),
+            start: first.start,
+            end: last.end,
+            confidence: (confidences / symbols.len() as f64).exp(),
+        })
+    });
+    spelled.collect()
+}
