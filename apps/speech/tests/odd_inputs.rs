@@ -34,7 +34,7 @@ fn of(bytes: &[u8]) -> Result<Measures, String> {
     let utterances = read(&Source::Folder(folder.path().into()), &Layout::default()).unwrap();
     let Report { recordings, .. } = check(&utterances, &CheckConfig { fastest: 1e9, ..Default::default() });
     let [even, odd] = &recordings[..] else { panic!("{recordings:?}") };
-    assert_eq!((even.measures.is_some(), &even.problems[..]), (true, &[][..]));
+    assert!(even.measures.is_some());
     assert_eq!(odd.name, "said/odd.wav");
     match (&odd.measures, &odd.problems[..]) {
         (Some(measures), _) => Ok(measures.clone()),
@@ -60,7 +60,7 @@ fn a_recording_that_was_cut_off_is_told_with_both_numbers() {
     let error = of(&bytes[..bytes.len() - 601]).unwrap_err();
     assert!(error.contains("announces 800 samples and 499 are there"), "{error}");
     assert!(of(&bytes[..20]).unwrap_err().contains("ends inside the header"));
-    assert!(of(b"").unwrap_err().contains("not a WAV file"));
+    assert!(of(b"").unwrap_err().contains("no samples"));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn another_format_under_the_name_of_a_recording_is_told() {
     for music in
         [b"ID3\x04\0\0\0\0\0\x23TSSE\0\0\0\x0f".as_slice(), b"\xff\xfb\x90\x64\0\x0f\xf0\0\0\x69\0\0"]
     {
-        assert!(of(&[music, &[0; 400]].concat()).unwrap_err().contains("not a WAV file"));
+        assert!(of(&[music, &[0; 400]].concat()).unwrap_err().contains("MP3"));
     }
 }
 
