@@ -57,10 +57,8 @@ pub struct SpeechTask {
     next: usize,
 }
 
-/// Every string has so many random numbers to itself, of 32 bits.
+/// Every string of an epoch has 2³² random numbers to itself; the first as many are for the order.
 const NUMBERS: u32 = 32;
-/// Every epoch has so many strings to itself.
-const STRINGS: u32 = 40;
 
 impl SpeechTask {
     /// A new network with weights from `seed`, at the beginning of the first epoch.
@@ -114,8 +112,8 @@ impl SpeechTask {
 
     /// What the network reads of a string, and what it is to say.
     fn example(&self, number: usize) -> Result<(Features, Vec<u32>)> {
-        let position = ((self.epoch as u128) << STRINGS | number as u128) << NUMBERS;
-        let mut generator = Generator::at(self.seed, position);
+        let seed = self.seed.wrapping_add(self.epoch as u64);
+        let mut generator = Generator::at(seed, (1 + number as u128) << NUMBERS);
         let (string, rate) = (&self.strings[number], self.config.frontend.rate);
         let samples = join(string, |number| &self.data.train[number].audio.samples, rate);
         let samples = self.data.augmenter.sound(samples, &mut generator);

@@ -98,6 +98,19 @@ fn the_same_epoch_is_the_same_examples_and_another_is_not() {
     assert_eq!(first, loss(&mut task));
 }
 
+#[test]
+fn every_epoch_changes_the_recordings_anew() {
+    let network = NetworkConfig { channels: 8, hidden_size: 8, dropout: 0.0, ..NetworkConfig::default() };
+    let mut task = task(network, Units::Char, None);
+    // Over all of the same recordings: what differs is how they were changed.
+    let mut epoch = || {
+        let losses = (0..task.steps_per_epoch()).map(|_| task.loss(&mut Generator::new(3)).unwrap());
+        losses.map(|loss| loss.sum.to_scalar::<f32>().unwrap()).sum::<f32>()
+    };
+    let (first, second) = (epoch(), epoch());
+    assert!((first - second).abs() > 1.0, "{first} {second}");
+}
+
 /// A streaming model that has learnt a part of the built-in digits.
 static TRAINED: LazyLock<(tempfile::TempDir, SpeechModel)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();

@@ -32,7 +32,7 @@ impl Generator {
     }
 
     /// A generator `position` 32-bit words into the stream of `seed`; the inverse of
-    /// [`Generator::seed`] and [`Generator::position`].
+    /// [`Generator::seed`] and [`Generator::position`]. A stream begins again after 2⁶⁸ words.
     pub fn at(seed: u64, position: u128) -> Self {
         let mut generator = Self::new(seed);
         generator.rng.set_word_pos(position);
