@@ -150,11 +150,13 @@ pub enum Problem {
 pub fn check(utterances: &[Utterance], config: &CheckConfig) -> Report {
     let heard: Vec<Result<Heard>> =
         utterances.par_iter().map(|utterance| Ok(hear(&utterance.sound.read()?, config))).collect();
-    let mut rates = BTreeMap::new();
+    let mut rates: BTreeMap<u32, usize> = BTreeMap::new();
     for heard in heard.iter().flatten() {
         *rates.entry(heard.measures.rate).or_default() += 1;
     }
-    let usual = rates.iter().max_by_key(|(_, count)| **count).map(|(rate, _)| *rate);
+    // Among rates of as many recordings that of the first: one of them is not odd beside the other.
+    let in_order = heard.iter().flatten().map(|heard| heard.measures.rate).rev();
+    let usual = in_order.max_by_key(|rate| rates[rate]);
     let mut first: HashMap<Fingerprint, &str> = HashMap::new();
     let mut recordings = Vec::new();
     for (utterance, heard) in utterances.iter().zip(heard) {

@@ -34,7 +34,7 @@ fn of(bytes: &[u8]) -> Result<Measures, String> {
     let utterances = read(&Source::Folder(folder.path().into()), &Layout::default()).unwrap();
     let Report { recordings, .. } = check(&utterances, &CheckConfig { fastest: 1e9, ..Default::default() });
     let [even, odd] = &recordings[..] else { panic!("{recordings:?}") };
-    assert!(even.measures.is_some());
+    assert_eq!((even.measures.is_some(), &even.problems[..]), (true, &[][..]));
     assert_eq!(odd.name, "said/odd.wav");
     match (&odd.measures, &odd.problems[..]) {
         (Some(measures), _) => Ok(measures.clone()),
