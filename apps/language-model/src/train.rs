@@ -116,7 +116,7 @@ impl TrainArgs {
         set(&mut data.vocab_size, &self.vocab_size);
         set(&mut data.validation, &self.validation);
         if let Some(path) = &self.tokenizer {
-            data.tokenizer = Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+            data.tokenizer = Some(app_kit::path::absolute(path));
         }
         set(&mut network.cell, &self.cell);
         set(&mut network.embedding_size, &self.embedding_size);
@@ -247,5 +247,5 @@ fn absolute(source: &str) -> String {
     if source == "-" {
         return source.to_owned();
     }
-    std::path::absolute(source).map_or_else(|_| source.to_owned(), |path| path.display().to_string())
+    app_kit::path::absolute(source).display().to_string()
 }

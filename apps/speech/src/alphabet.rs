@@ -51,6 +51,9 @@ pub struct Alphabet {
     pronunciations: Pronunciations,
     #[serde(skip)]
     numbers: HashMap<String, u32>,
+    /// The words by their phonemes, one after another.
+    #[serde(skip)]
+    words: HashMap<String, String>,
 }
 
 /// As it lies in a file.
@@ -79,7 +82,10 @@ impl TryFrom<Saved> for Alphabet {
 impl Alphabet {
     fn of(units: Units, symbols: Vec<String>, pronunciations: Pronunciations) -> Self {
         let numbers = symbols.iter().cloned().zip(0..).collect();
-        Self { units, symbols, pronunciations, numbers }
+        // Of words that are pronounced alike the first stays.
+        let spoken = pronunciations.iter().rev();
+        let words = spoken.flat_map(|(word, spoken)| spoken.iter().map(|ps| (ps.concat(), word.clone())));
+        Self { units, symbols, numbers, words: words.collect(), pronunciations }
     }
 
     /// The symbols that occur in `texts`, in their order as strings, after the blank. Phonemes are those
@@ -241,9 +247,8 @@ impl Alphabet {
 
     /// The words that sequences of phonemes are, by their phonemes one after another; of words that are
     /// pronounced alike the first.
-    pub fn words_by_phonemes(&self) -> HashMap<String, String> {
-        let spoken = self.pronunciations.iter().rev();
-        spoken.flat_map(|(word, spoken)| spoken.iter().map(|ps| (ps.concat(), word.clone()))).collect()
+    pub fn words_by_phonemes(&self) -> &HashMap<String, String> {
+        &self.words
     }
 }
 

@@ -25,8 +25,8 @@ use speech::search::spelling;
 use speech::search_args::SearchArgs;
 use speech::subtitles::{SubtitleConfig, srt};
 use speech::textgrid::TextGrid;
-use speech::train::{self, LayoutArgs, RunConfig, TrainArgs};
-use speech::{FrontendConfig, Recognizer, SpeechModel, Utterance, evaluate, inspect, samples};
+use speech::train::{self, LayoutArgs, Parts, RunConfig, TrainArgs};
+use speech::{FrontendConfig, Recognizer, SpeechModel, evaluate, inspect, samples};
 
 /// Train recurrent networks to recognise speech, and recognise it
 #[derive(Parser)]
@@ -256,7 +256,7 @@ fn eval(args: &EvalArgs) -> Result<()> {
     let recognizer = recognizer(&args.run, &args.search, &args.device)?;
     let mut utterances = match &args.data {
         Some(name) => args.layout.read(name, Part::Test)?,
-        None => of_run(&args.run, &args.layout)?,
+        None => of_run(&args.run, &args.layout, "--data DATA")?.1,
     };
     if let Some(joining) = &args.join {
         utterances = joining::strings(&utterances, joining, args.device.seed())?;
@@ -301,15 +301,14 @@ fn eval(args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
-/// The recordings that a run chose its model by.
-fn of_run(run: &Path, layout: &LayoutArgs) -> Result<Vec<Utterance>> {
+/// The recordings that a run learnt from, and those it chose its model by; `flag` gives others.
+fn of_run(run: &Path, layout: &LayoutArgs, flag: &str) -> Result<Parts> {
     let path = run.join("config.toml");
-    let missing =
-        || UsageError::new(format!("{} names no recordings: give some with --data", path.display()));
+    let missing = || UsageError::new(format!("{} names no recordings: give {flag}", path.display()));
     let mut config: RunConfig = rnn_train::settings::read(&path).map_err(|_| missing())?;
     layout.apply(&mut config.data.layout, &mut config.data.only);
     let parts = train::parts(&config.data, config.training.seed);
-    Ok(parts.context("cannot read the run's recordings; give some with --data")?.1)
+    parts.with_context(|| format!("cannot read the run's recordings; give {flag}"))
 }
 
 fn recognize(args: &RecognizeArgs) -> Result<()> {
@@ -518,11 +517,7 @@ fn ngram(args: &NgramArgs) -> Result<()> {
             text.lines().map(String::from).collect()
         }
         None => {
-            let path = args.run.join("config.toml");
-            let missing =
-                || UsageError::new(format!("{} names no recordings: give --text FILE", path.display()));
-            let config: RunConfig = rnn_train::settings::read(&path).map_err(|_| missing())?;
-            let train = train::parts(&config.data, config.training.seed)?.0;
+            let (train, _) = of_run(&args.run, &LayoutArgs::default(), "--text FILE")?;
             train.into_iter().map(|utterance| utterance.text).collect()
         }
     };

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use anyhow::Result;
 use audio_features::Audio;
-use rnn_decode::ctc::{self, TimedSymbol};
+use rnn_decode::ctc::{self, Guide, TimedSymbol};
 
 use crate::alphabet::{Alphabet, BLANK, SEPARATOR, Units};
 use crate::model::{Clock, Emissions, SpeechModel};
 use crate::network::Head;
-use crate::search::Search;
+use crate::search::{AnyScorer, Search};
 use crate::segments::segments;
 use crate::transcript::{Timed, Transcript};
 
@@ -42,11 +42,9 @@ impl Recognizer {
     /// Samples that are not finite, a device that fails, weights that are damaged.
     pub fn transcribe(&self, recordings: &[&Audio]) -> Result<Vec<Transcript>> {
         let emissions = self.model.emissions(recordings)?;
-        recordings
-            .iter()
-            .zip(&emissions)
-            .map(|(audio, emissions)| self.transcript(audio, emissions))
-            .collect()
+        let guide = self.search.guide(self.model.alphabet());
+        let transcript = |(audio, emissions): (&&Audio, _)| self.transcript_by(&guide, audio, emissions);
+        recordings.iter().zip(&emissions).map(transcript).collect()
     }
 
     /// What the frames of a recording say.
@@ -54,11 +52,20 @@ impl Recognizer {
     /// # Errors
     /// Weights that are damaged.
     pub fn transcript(&self, audio: &Audio, emissions: &Emissions) -> Result<Transcript> {
+        self.transcript_by(&self.search.guide(self.model.alphabet()), audio, emissions)
+    }
+
+    fn transcript_by(
+        &self,
+        guide: &Guide<AnyScorer<'_>>,
+        audio: &Audio,
+        emissions: &Emissions,
+    ) -> Result<Transcript> {
         let alphabet = self.model.alphabet();
         if self.model.network().config().head == Head::Classification {
             return Ok(label(alphabet, emissions, audio.duration()));
         }
-        let (symbols, score) = self.search.decode(alphabet, emissions)?;
+        let (symbols, score) = self.search.decode(guide, emissions)?;
         Ok(located(&self.model, audio, emissions, &symbols, score))
     }
 }

@@ -42,31 +42,35 @@ pub enum LanguageModel {
 }
 
 impl Search {
-    /// The symbols of a recording, and their score.
+    /// The symbols of a recording, and their score; `guide` is that of the search.
     ///
     /// # Errors
     /// Settings out of range; weights that are damaged.
-    pub fn decode(&self, alphabet: &Alphabet, emissions: &Emissions) -> Result<(Vec<TimedSymbol>, f64)> {
+    pub fn decode(
+        &self,
+        guide: &Guide<AnyScorer<'_>>,
+        emissions: &Emissions,
+    ) -> Result<(Vec<TimedSymbol>, f64)> {
         let Emissions { log_probs, symbols, .. } = emissions;
         let Some(beam) = &self.beam else {
             let found = ctc::greedy(log_probs, *symbols, BLANK)?;
             let score = best_path_log_prob(log_probs, *symbols);
             return Ok((found, score));
         };
-        let best = beam.decode(log_probs, *symbols, &self.guide(alphabet))?.into_iter().next();
+        let best = beam.decode(log_probs, *symbols, guide)?.into_iter().next();
         if let LanguageModel::Neural(scorer) = &self.language_model {
             scorer.check()?;
         }
         Ok(best.map_or((Vec::new(), f64::NEG_INFINITY), |found| (found.symbols, found.score)))
     }
 
-    /// What the search knows beside the frames.
+    /// What the search knows beside the frames: make it once for many recordings, for a lexicon may be large.
     pub fn guide(&self, alphabet: &Alphabet) -> Guide<AnyScorer<'_>> {
         let scorer = match (&self.language_model, alphabet.separator()) {
             (LanguageModel::None, _) => AnyScorer::None(NoScorer),
             (LanguageModel::Words(ngram), Some(separator)) => {
                 let scorer = WordScorer::new(ngram, alphabet.symbols().iter().cloned(), separator);
-                AnyScorer::Words(scorer.with_words(alphabet.words_by_phonemes()))
+                AnyScorer::Words(scorer.with_words(alphabet.words_by_phonemes().clone()))
             }
             (LanguageModel::Words(ngram) | LanguageModel::Symbols(ngram), _) => {
                 AnyScorer::Symbols(SymbolScorer::new(ngram, alphabet.symbols().iter().map(spelling)))

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use app_kit::UsageError;
 use audio_features::{Audio, Features};
 use candle_core::{DType, Device, Tensor};
-use candle_rnn::{CrossEntropy, Ctc, Generator, LossSum, Mode, Parameters};
+use candle_rnn::{CrossEntropy, Ctc, Generator, Lengths, LossSum, Mode, Parameters};
 use rayon::prelude::*;
 use rnn_metrics::{ErrorRate, Metric};
 use rnn_train::batches::Epoch;
 use rnn_train::{BatchLimits, Batches, Evaluation, Position, Task};
-use serde_json::json;
 
 use crate::alphabet::{Alphabet, BLANK, Units};
 use crate::augment::Augmenter;
@@ -216,7 +215,7 @@ impl Task for SpeechTask {
             )?;
             let loss = match self.config.network.head {
                 Head::Ctc => {
-                    let lengths = candle_rnn::Lengths::new(vec![emissions.frames()], emissions.frames())?;
+                    let lengths = Lengths::new(vec![emissions.frames()], emissions.frames())?;
                     ctc(&scores, &lengths, &[target])?
                 }
                 Head::Classification => CrossEntropy::default()
@@ -250,17 +249,11 @@ impl Task for SpeechTask {
     }
 
     fn position(&self) -> Result<Position> {
-        Ok(Position { meta: json!({ "epoch": self.epoch, "batch": self.next }), ..Position::default() })
+        Ok(Position::at_batch(self.epoch, self.next))
     }
 
     fn seek(&mut self, position: &Position) -> Result<()> {
-        let number = |name: &str| {
-            let number = position.meta.get(name).and_then(serde_json::Value::as_u64);
-            number.with_context(|| format!("the position does not name its {name}"))
-        };
-        let (epoch, next) = (number("epoch")? as usize, number("batch")? as usize);
-        let count = self.order.count();
-        anyhow::ensure!(next < count, "the position is at batch {next}, but an epoch has {count}");
+        let (epoch, next) = position.batch(self.order.count())?;
         if epoch != self.epoch {
             self.begin(epoch);
         }
@@ -282,7 +275,7 @@ impl Task for SpeechTask {
 
 /// The loss of connectionist temporal classification, by symbol; recordings too short for what is said in
 /// them have no share in it.
-fn ctc(scores: &Tensor, lengths: &candle_rnn::Lengths, targets: &[&[u32]]) -> Result<LossSum> {
+fn ctc(scores: &Tensor, lengths: &Lengths, targets: &[&[u32]]) -> Result<LossSum> {
     let target_lengths: Vec<usize> = targets.iter().map(|target| target.len()).collect();
     let ctc = Ctc { blank: BLANK, zero_infinity: true };
     let loss = ctc.forward(scores, lengths, &targets.concat(), &target_lengths)?;

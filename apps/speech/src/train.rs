@@ -1,12 +1,13 @@
 //! Training: settings, flags over them, and the run.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use app_kit::UsageError;
 use app_kit::network::{CellName, MatmulArgs};
+use app_kit::path::absolute;
 use audio_features::Audio;
 use candle_core::Device;
 use candle_rnn::Generator;
@@ -324,11 +325,6 @@ impl TrainArgs {
         set(&mut training.monitor, &self.monitor);
         self.training.apply(training);
     }
-}
-
-/// The path as it will be found from another working folder.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A training that has ended, and the best model it found.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use app_kit::UsageError;
+use app_kit::path::absolute;
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
@@ -78,11 +79,6 @@ impl fmt::Display for Source {
             Self::Embedded(part) => write!(f, "the built-in set ({part:?})"),
         }
     }
-}
-
-/// The path as it will be found from another working folder.
-fn absolute(name: &str) -> PathBuf {
-    std::path::absolute(name).unwrap_or_else(|_| name.into())
 }
 
 /// The two languages: columns of a table, keys of JSON objects, `en` and `zh_TW` of the built-in set.
@@ -247,12 +243,7 @@ pub fn lowercase(pairs: &mut [Pair]) {
 
 /// CRC-32C of all pairs, by which a resumed run knows them again.
 pub fn fingerprint(pairs: &[Pair]) -> u32 {
-    pairs.iter().fold(0, |crc, pair| {
-        let crc = crc32c::crc32c_append(crc, pair.source.as_bytes());
-        let crc = crc32c::crc32c_append(crc, b"\t");
-        let crc = crc32c::crc32c_append(crc, pair.target.as_bytes());
-        crc32c::crc32c_append(crc, b"\n")
-    })
+    rnn_train::fingerprint(pairs.iter().map(|pair| (&pair.source[..], &pair.target[..])))
 }
 
 /// Which pairs are not learnt from.

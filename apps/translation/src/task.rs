@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use app_kit::{UsageError, check_matmul};
 use candle_core::{DType, Device};
 use candle_rnn::{CrossEntropy, Generator, LossSum, Mode, Parameters};
 use rnn_train::batches::{Batches, Epoch};
 use rnn_train::{Evaluation, Position, Task};
-use serde_json::json;
 
 use crate::batches::{BatchConfig, Example, IGNORED, Padded};
 use crate::corpus::Pair;
@@ -150,20 +149,11 @@ impl Task for TranslationTask {
     }
 
     fn position(&self) -> Result<Position> {
-        Ok(Position { meta: json!({ "epoch": self.epoch, "batch": self.next }), ..Position::default() })
+        Ok(Position::at_batch(self.epoch, self.next))
     }
 
     fn seek(&mut self, position: &Position) -> Result<()> {
-        let number = |name: &str| {
-            let number = position.meta.get(name).and_then(serde_json::Value::as_u64);
-            number.with_context(|| format!("the position does not name its {name}"))
-        };
-        let (epoch, next) = (number("epoch")? as usize, number("batch")? as usize);
-        anyhow::ensure!(
-            next < self.batches.count(),
-            "the position is at batch {next}, but an epoch has {}",
-            self.batches.count()
-        );
+        let (epoch, next) = position.batch(self.batches.count())?;
         if epoch != self.epoch {
             self.order = self.batches.epoch(epoch);
         }

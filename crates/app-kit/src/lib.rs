@@ -1,5 +1,5 @@
-//! What every binary shares: device flags, logging, exit codes, Ctrl-C, model
-//! folders and text files.
+//! What every binary shares: device flags, logging, exit codes, Ctrl-C, model folders and what is in
+//! them, the names of neurons, paths and text files.
 //!
 //! A `main.rs` built on this crate is a few lines:
 //!
@@ -32,6 +32,7 @@ pub mod interrupt;
 pub mod logging;
 pub mod model_folder;
 pub mod network;
+pub mod path;
 pub mod process;
 pub mod text;
 

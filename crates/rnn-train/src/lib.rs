@@ -54,6 +54,7 @@
 //! | [`trainer`] | [`train`], [`TrainConfig`], [`Report`] |
 //! | [`measure`] | what models are compared by: the loss, or a metric of quality |
 //! | [`batches`] | examples of about the same length side by side |
+//! | [`fingerprint()`] | by what a resumed run knows its data again |
 //! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
 //! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
 //! | [`settings`] | reading and writing `config.toml` |
@@ -73,6 +74,7 @@ pub mod clip;
 pub mod command;
 pub mod curves;
 pub mod files;
+mod fingerprint;
 pub mod flags;
 pub mod gradients;
 pub mod measure;
@@ -92,6 +94,7 @@ pub use candle_rnn::LossSum;
 pub use checkpoint::Best;
 pub use clip::{clip, clip_value};
 pub use command::{RunArgs, Trained};
+pub use fingerprint::fingerprint;
 pub use flags::TrainingArgs;
 pub use gradients::Gradients;
 pub use measure::Measure;

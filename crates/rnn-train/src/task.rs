@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use anyhow::{Context, ensure};
 use candle_core::Tensor;
 use candle_rnn::{Generator, LossSum, Parameters};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Where a task stands in its training data; together with the weights and the generator it
 /// determines everything that follows.
@@ -15,6 +17,27 @@ pub struct Position {
     pub tensors: HashMap<String, Tensor>,
     /// Everything else: the index of the next batch, the order of the examples in this epoch.
     pub meta: serde_json::Value,
+}
+
+impl Position {
+    /// At a batch of an epoch, both counted from 0, with nothing that is carried along.
+    pub fn at_batch(epoch: usize, batch: usize) -> Self {
+        Self { meta: json!({ "epoch": epoch, "batch": batch }), ..Self::default() }
+    }
+
+    /// The epoch and the batch of [`Position::at_batch`]; an epoch has so many batches.
+    ///
+    /// # Errors
+    /// A position that does not name both, or a batch that an epoch does not have.
+    pub fn batch(&self, batches: usize) -> anyhow::Result<(usize, usize)> {
+        let number = |name: &str| {
+            let number = self.meta.get(name).and_then(serde_json::Value::as_u64);
+            number.with_context(|| format!("the position does not name its {name}"))
+        };
+        let (epoch, batch) = (number("epoch")? as usize, number("batch")? as usize);
+        ensure!(batch < batches, "the position is at batch {batch}, but an epoch has {batches}");
+        Ok((epoch, batch))
+    }
 }
 
 /// The result of one evaluation on held-out data.

@@ -96,12 +96,7 @@ fn embedded(part: Part) -> Vec<Utterance> {
 
 /// CRC-32C of all names and texts, by which a resumed run knows its data again.
 pub fn fingerprint(utterances: &[Utterance]) -> u32 {
-    utterances.iter().fold(0, |crc, utterance| {
-        let crc = crc32c::crc32c_append(crc, utterance.name.as_bytes());
-        let crc = crc32c::crc32c_append(crc, b"\t");
-        let crc = crc32c::crc32c_append(crc, utterance.text.as_bytes());
-        crc32c::crc32c_append(crc, b"\n")
-    })
+    rnn_train::fingerprint(utterances.iter().map(|utterance| (&utterance.name[..], &utterance.text[..])))
 }
 
 #[cfg(test)]

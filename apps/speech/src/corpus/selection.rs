@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use app_kit::UsageError;
+use app_kit::path::absolute;
 use serde::{Deserialize, Serialize};
 
 use super::Utterance;
@@ -211,9 +212,7 @@ impl FromStr for Selection {
             return refused("a field or its value is missing".into());
         }
         if field == LIST {
-            // as it will be found from another working folder
-            let path = values.trim();
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            let path = absolute(values.trim());
             return Ok(Self { condition: Condition::List(path), negated });
         }
         let values: Vec<Value> = values.split(',').map(|value| Value::new(value.trim())).collect();

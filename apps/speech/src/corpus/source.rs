@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use app_kit::UsageError;
+use app_kit::path::absolute;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{self, Columns};
@@ -53,8 +54,7 @@ impl Source {
         if let Some(part) = Part::ALL.into_iter().find(is_named) {
             return Ok(Self::Embedded(part));
         }
-        // as it will be found from another working folder
-        let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
+        let path = absolute(name);
         if path.is_dir() {
             Ok(Self::Folder(path))
         } else if manifest::has_ending(&path) {
