@@ -16,6 +16,7 @@ use crate::transcript::Transcript;
 /// network's numbers.
 pub struct Listener<'a> {
     model: &'a SpeechModel,
+    search: &'a Search,
     frontend: FrontendStream,
     network: NetworkStream,
     decoding: Progress<'a>,
@@ -43,6 +44,7 @@ impl<'a> Listener<'a> {
         };
         Ok(Self {
             model,
+            search,
             frontend: model.frontend().stream()?,
             network: model.network().stream(model.config().frontend.dimension())?,
             decoding,
@@ -68,7 +70,10 @@ impl<'a> Listener<'a> {
         self.frames += scores.len() / symbols;
         match &mut self.decoding {
             Progress::BestPath(frames) => frames.append(&mut scores),
-            Progress::Beam(decoding) => decoding.push(&scores)?,
+            Progress::Beam(decoding) => {
+                decoding.push(&scores)?;
+                self.search.check()?;
+            }
         }
         Ok(())
     }
@@ -107,6 +112,7 @@ impl<'a> Listener<'a> {
             Progress::BestPath(frames) => (self.best_path(frames)?, 0.0),
             Progress::Beam(decoding) => {
                 let best = decoding.finish().into_iter().next();
+                self.search.check()?;
                 best.map_or((Vec::new(), f64::NEG_INFINITY), |found| (found.symbols, found.score))
             }
         };

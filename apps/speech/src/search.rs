@@ -58,10 +58,19 @@ impl Search {
             return Ok((found, score));
         };
         let best = beam.decode(log_probs, *symbols, guide)?.into_iter().next();
-        if let LanguageModel::Neural(scorer) = &self.language_model {
-            scorer.check()?;
-        }
+        self.check()?;
         Ok(best.map_or((Vec::new(), f64::NEG_INFINITY), |found| (found.symbols, found.score)))
+    }
+
+    /// Whether all that the language model was asked since the last call is of use.
+    ///
+    /// # Errors
+    /// A device that failed.
+    pub fn check(&self) -> Result<()> {
+        match &self.language_model {
+            LanguageModel::Neural(scorer) => scorer.check(),
+            _ => Ok(()),
+        }
     }
 
     /// What the search knows beside the frames: make it once for many recordings, for a lexicon may be large.
