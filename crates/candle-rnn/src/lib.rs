@@ -36,6 +36,7 @@
 //! | [`sequence`] | a whole layer over all time steps as one node of the autograd graph |
 //! | [`bptt`] | windows over long streams, gradient reduction, gradient flow |
 //! | [`loss`] | over padded sequences: cross entropy, connectionist temporal classification |
+//! | [`convolution`] | over pictures, dense and depthwise |
 //! | [`linear`], [`layer_norm`], [`embedding`], [`mod@dropout`], [`init`] | what candle-nn lacks or does otherwise |
 //! | [`parameters`], [`random`] | named weights and random numbers, both from a seed |
 //!
@@ -44,6 +45,7 @@
 pub mod attention;
 pub mod bptt;
 pub mod cell;
+pub mod convolution;
 pub mod dropout;
 pub mod embedding;
 pub mod init;
@@ -64,6 +66,7 @@ pub mod stepper;
 pub use attention::{Attention, AttentionRnn, AttentionRnnConfig, AttentionScore, Memory};
 pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
+pub use convolution::{Convolution, DepthwiseConvolution};
 pub use dropout::{dropout, dropout_over_time};
 pub use embedding::Embedding;
 pub use kernels::{MatmulPrecision, bf16_instructions, instruction_set};
