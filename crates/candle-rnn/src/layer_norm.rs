@@ -1,7 +1,11 @@
 //! Layer normalisation with a gradient: candle-nn's fused one has none.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
+use rayon::prelude::*;
+
+use crate::kernels::dot::{dot, total};
+use crate::kernels::{self, Kernel, Lanes, Real, Vector, numbers, with_numbers};
 
 /// `y = (x - E[x]) / √(Var[x] + ε) · γ + β` over the last dimension, with the biased variance
 /// (Ba, Kiros and Hinton 2016, arXiv:1607.06450; `torch.nn.LayerNorm`).
@@ -29,10 +33,213 @@ impl LayerNorm {
     /// # Errors
     /// When the last dimension of `xs` is not `size`.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        if xs.dim(D::Minus1)? != self.weight.elem_count() {
+            bail!("input of shape {:?}, expected [..., {}]", xs.dims(), self.weight.elem_count());
+        }
+        match kernels::take(xs) {
+            true => xs.contiguous()?.apply_op3(
+                &self.weight.contiguous()?,
+                &self.bias.contiguous()?,
+                Normalize { eps: self.eps },
+            ),
+            false => self.reference(xs),
+        }
+    }
+
+    /// [`forward`](Self::forward) in plain tensor operations: the truth for the tests, and for any device.
+    ///
+    /// # Errors
+    /// When the last dimension of `xs` is not `size`.
+    pub fn reference(&self, xs: &Tensor) -> Result<Tensor> {
         let centred = xs.broadcast_sub(&xs.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         let deviation = variance.affine(1., self.eps)?.sqrt()?;
         centred.broadcast_div(&deviation)?.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)
+    }
+}
+
+/// Rows that one task takes: as many on any number of threads, for the sums of their gradients depend on it.
+const BLOCK: usize = 256;
+
+/// The normalisation as one node.
+struct Normalize {
+    eps: f64,
+}
+
+/// `x̂ = (x - E[x]) / √(Var[x] + ε)`; gives `1 / √(Var[x] + ε)`.
+struct Standardize<'a, R> {
+    eps: f64,
+    xs: &'a [R],
+    /// x̂, to be written.
+    standard: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Standardize<'_, R> {
+    type Output = R;
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) -> R {
+        let Self { eps, xs, standard } = self;
+        let mut sum = l.splat(R::zero());
+        for j in l.pieces(xs.len()) {
+            sum = sum + l.load(&xs[j]);
+        }
+        let count = xs.len() as f64;
+        let mean = l.splat(R::from_f64(total(l, sum).to_f64() / count));
+        for j in l.pieces(xs.len()) {
+            l.store(l.load(&xs[j.clone()]) - mean, &mut standard[j]);
+        }
+        let variance = dot(l, standard, standard).to_f64() / count;
+        let inverse = R::from_f64(1. / (variance + eps).sqrt());
+        let factor = l.splat(inverse);
+        for j in l.pieces(xs.len()) {
+            l.store(l.load(&standard[j.clone()]) * factor, &mut standard[j]);
+        }
+        inverse
+    }
+}
+
+/// x̂ becomes `x̂ · γ + β`.
+struct Scale<'a, R> {
+    weight: &'a [R],
+    bias: &'a [R],
+    xs: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Scale<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        for j in l.pieces(self.xs.len()) {
+            let (weight, bias) = (l.load(&self.weight[j.clone()]), l.load(&self.bias[j.clone()]));
+            l.store(l.load(&self.xs[j.clone()]).mul_add(weight, bias), &mut self.xs[j]);
+        }
+    }
+}
+
+/// With `δ = ∂L/∂y`, `g = δ ⊙ γ` and σ the deviation:
+///
+/// ```text
+/// ∂L/∂x = (g − E[g] − x̂ E[g ⊙ x̂]) / σ      ∂L/∂γ += δ ⊙ x̂      ∂L/∂β += δ
+/// ```
+struct NormalizeBack<'a, R> {
+    weight: &'a [R],
+    deltas: &'a [R],
+    /// 1 / σ
+    inverse: R,
+    /// x̂, which becomes `∂L/∂x`.
+    standard: &'a mut [R],
+    d_weight: &'a mut [R],
+    d_bias: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for NormalizeBack<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let Self { weight, deltas, inverse, standard, d_weight, d_bias } = self;
+        let (mut sum, mut along) = (l.splat(R::zero()), l.splat(R::zero()));
+        for j in l.pieces(standard.len()) {
+            let (delta, x) = (l.load(&deltas[j.clone()]), l.load(&standard[j.clone()]));
+            let g = delta * l.load(&weight[j.clone()]);
+            sum = sum + g;
+            along = g.mul_add(x, along);
+            l.store(delta.mul_add(x, l.load(&d_weight[j.clone()])), &mut d_weight[j.clone()]);
+            l.store(delta + l.load(&d_bias[j.clone()]), &mut d_bias[j]);
+        }
+        let count = standard.len() as f64;
+        let mean = |sum| l.splat(R::from_f64(total(l, sum).to_f64() / count));
+        let (mean_g, mean_along, inverse) = (mean(sum), mean(along), l.splat(inverse));
+        for j in l.pieces(standard.len()) {
+            let g = l.load(&deltas[j.clone()]) * l.load(&weight[j.clone()]);
+            let dx = g - mean_g - l.load(&standard[j.clone()]) * mean_along;
+            l.store(dx * inverse, &mut standard[j]);
+        }
+    }
+}
+
+impl Normalize {
+    fn forward<R: Real>(&self, xs: &[R], weight: &[R], bias: &[R]) -> CpuStorage {
+        let size = weight.len();
+        let mut ys = vec![R::zero(); xs.len()];
+        let blocks = ys.par_chunks_mut(BLOCK * size).zip(xs.par_chunks(BLOCK * size));
+        blocks.for_each(|(ys, xs)| {
+            for (ys, xs) in ys.chunks_exact_mut(size).zip(xs.chunks_exact(size)) {
+                R::dispatch(Standardize { eps: self.eps, xs, standard: ys });
+                R::dispatch(Scale { weight, bias, xs: ys });
+            }
+        });
+        R::to_cpu_storage_owned(ys)
+    }
+
+    fn backward<R: Real>(&self, xs: &Tensor, weight: &Tensor, deltas: &Tensor) -> Result<[Tensor; 3]> {
+        let size = weight.elem_count();
+        let mut dxs = vec![R::zero(); xs.elem_count()];
+        let mut sums = vec![R::zero(); 2 * size];
+        let mut pass = |xs: &[R], weight: &[R], deltas: &[R]| {
+            let blocks = dxs.par_chunks_mut(BLOCK * size).zip(xs.par_chunks(BLOCK * size));
+            let of_blocks = blocks.zip(deltas.par_chunks(BLOCK * size)).map(|((dxs, xs), deltas)| {
+                let mut sums = vec![R::zero(); 2 * size];
+                let (d_weight, d_bias) = sums.split_at_mut(size);
+                let rows = dxs.chunks_exact_mut(size).zip(xs.chunks_exact(size));
+                for ((standard, xs), deltas) in rows.zip(deltas.chunks_exact(size)) {
+                    let inverse = R::dispatch(Standardize { eps: self.eps, xs, standard });
+                    R::dispatch(NormalizeBack { weight, deltas, inverse, standard, d_weight, d_bias });
+                }
+                sums
+            });
+            for of_block in of_blocks.collect::<Vec<_>>() {
+                sums.iter_mut().zip(of_block).for_each(|(sum, d)| *sum += d);
+            }
+        };
+        with_numbers(xs, |xs| {
+            with_numbers(weight, |weight| with_numbers(deltas, |deltas| pass(xs, weight, deltas)))
+        })???;
+        let device = xs.device();
+        let d_bias = Tensor::from_slice(&sums[size..], size, device)?;
+        let d_weight = Tensor::from_slice(&sums[..size], size, device)?;
+        Ok([Tensor::from_vec(dxs, xs.shape(), device)?, d_weight, d_bias])
+    }
+}
+
+impl CustomOp3 for Normalize {
+    fn name(&self) -> &'static str {
+        "layer norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        lx: &Layout,
+        weight: &CpuStorage,
+        lw: &Layout,
+        bias: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ys = match xs {
+            CpuStorage::F32(_) => {
+                self.forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?)
+            }
+            _ => self.forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?),
+        };
+        Ok((ys, lx.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        deltas: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [dxs, d_weight, d_bias] = match xs.dtype() {
+            DType::F32 => self.backward::<f32>(xs, weight, deltas)?,
+            _ => self.backward::<f64>(xs, weight, deltas)?,
+        };
+        Ok((Some(dxs), Some(d_weight), Some(d_bias)))
     }
 }
 
@@ -59,6 +266,30 @@ mod tests {
             assert!((y - e).abs() < 1e-12);
         }
         assert!(norm.forward(&Tensor::zeros((2, 3), candle_core::DType::F64, &Device::Cpu)?).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_plain_form_agrees_in_value_and_gradient() -> Result<()> {
+        let mut generator = crate::Generator::new(5);
+        // More rows than a task takes, and no whole number of vectors in each.
+        let mut random = |shape: &[usize]| {
+            let numbers: Vec<f32> = (0..shape.iter().product()).map(|_| generator.normal() as f32).collect();
+            Var::from_tensor(&Tensor::from_vec(numbers, shape, &Device::Cpu)?)
+        };
+        let (xs, factors) = (random(&[3, 100, 37])?, random(&[3, 100, 37])?);
+        let (weight, bias) = (random(&[37])?, random(&[37])?);
+        let norm = LayerNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), eps: 1e-5 };
+        let (ours, truth) = (norm.forward(&xs)?, norm.reference(&xs)?);
+        let difference = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.max_all()?.to_scalar::<f32>();
+        assert!(difference(&ours, &truth)? < 1e-5);
+        let gradients = |ys: Tensor| ys.mul(&factors)?.sum_all()?.backward();
+        let (ours, truth) = (gradients(ours)?, gradients(truth)?);
+        for variable in [&xs, &weight, &bias] {
+            let of = |store: &candle_core::backprop::GradStore| store.get(variable.as_tensor()).cloned();
+            let (Some(ours), Some(truth)) = (of(&ours), of(&truth)) else { panic!("a gradient is missing") };
+            assert!(difference(&ours, &truth)? < 2e-4);
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! One query and its memory on the CPU, forward and backward: what every fused path is made of.
 
+use crate::kernels::dot::{dot, total};
 use crate::kernels::softmax::Softmax;
 use crate::kernels::{Kernel, Lanes, Real, Vector};
 
@@ -142,15 +143,6 @@ impl<R: Real> Kernel<R> for AttendBack<'_, R> {
     }
 }
 
-#[inline(always)]
-fn dot<L: Lanes>(l: L, a: &[L::Real], b: &[L::Real]) -> L::Real {
-    let mut sum = l.splat(L::Real::default());
-    for j in l.pieces(a.len()) {
-        sum = l.load(&a[j.clone()]).mul_add(l.load(&b[j]), sum);
-    }
-    total(l, sum)
-}
-
 /// `sum += factor · x`
 #[inline(always)]
 fn add_scaled<L: Lanes>(l: L, sum: &mut [L::Real], factor: L::Real, x: &[L::Real]) {
@@ -159,21 +151,4 @@ fn add_scaled<L: Lanes>(l: L, sum: &mut [L::Real], factor: L::Real, x: &[L::Real
         let added = factor.mul_add(l.load(&x[j.clone()]), l.load(&sum[j.clone()]));
         l.store(added, &mut sum[j]);
     }
-}
-
-/// The sum of the numbers of a vector, in pairs.
-#[inline(always)]
-fn total<L: Lanes>(l: L, x: L::Vector) -> L::Real {
-    const WIDEST: usize = 16;
-    let mut numbers = [L::Real::default(); WIDEST];
-    l.store(x, &mut numbers[..l.width()]);
-    let mut half = WIDEST / 2;
-    while half > 0 {
-        for i in 0..half {
-            let upper = numbers[half + i];
-            numbers[i] += upper;
-        }
-        half /= 2;
-    }
-    numbers[0]
 }

@@ -1,11 +1,12 @@
 //! What the fast paths on the CPU are made of: vectors of numbers (`lanes`), what is multiplied
 //! (`factor`), matrices as products read them (`packed`), products (`product`) and threads that share
-//! one (`team`), the softmax (`softmax`), and memory that is used again (`buffer`).
+//! one (`team`), sums (`dot`), the softmax (`softmax`), and memory that is used again (`buffer`).
 //!
 //! f32 runs in the widest vectors the processor has, chosen when the program runs; f64, which
 //! exists for gradient checks, runs the same formulas on single numbers.
 
 mod buffer;
+pub(crate) mod dot;
 mod factor;
 mod lanes;
 mod packed;
