@@ -152,6 +152,7 @@ fn attention_agrees_with_pytorch() -> Result<()> {
                 false => AttentionScore::Multiplicative,
             },
             input_feeding: name.ends_with(".feeding"),
+            gate: false,
             matmul: MatmulPrecision::Full,
         };
         check_attention(&Case { name, tensors }, &config)?;

@@ -160,6 +160,7 @@ impl NetworkConfig {
                 ScoreName::Multiplicative => AttentionScore::Multiplicative,
             },
             input_feeding: self.input_feeding,
+            gate: false,
             matmul: self.matmul,
         }
     }

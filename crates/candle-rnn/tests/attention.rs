@@ -18,6 +18,16 @@ const CELLS: [Cell; 5] = [
 ];
 const SCORES: [AttentionScore; 2] = [AttentionScore::Additive(5), AttentionScore::Multiplicative];
 
+/// What stands between attention and recurrence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Between {
+    Nothing,
+    Gate,
+    Feeding,
+}
+
+const BETWEEN: [Between; 3] = [Between::Nothing, Between::Gate, Between::Feeding];
+
 struct Case {
     what: String,
     parameters: Parameters,
@@ -36,8 +46,8 @@ fn normal(shape: &[usize], dtype: DType, generator: &mut Generator) -> Result<Te
 }
 
 impl Case {
-    fn new(cell: Cell, score: AttentionScore, input_feeding: bool, dtype: DType) -> Result<Self> {
-        Self::sized([4, 5, 3, 4, 6], cell, score, input_feeding, dtype)
+    fn new(cell: Cell, score: AttentionScore, between: Between, dtype: DType) -> Result<Self> {
+        Self::sized([4, 5, 3, 4, 6], cell, score, between, dtype)
     }
 
     /// Batch, time, input, hidden and places as given.
@@ -45,7 +55,7 @@ impl Case {
         [batch, time, input, hidden, places]: [usize; 5],
         cell: Cell,
         score: AttentionScore,
-        input_feeding: bool,
+        between: Between,
         dtype: DType,
     ) -> Result<Self> {
         let config = AttentionRnnConfig {
@@ -55,7 +65,8 @@ impl Case {
             memory_size: 3,
             output_size: 7,
             score,
-            input_feeding,
+            input_feeding: between == Between::Feeding,
+            gate: between == Between::Gate,
             matmul: MatmulPrecision::Full,
         };
         let parameters = Parameters::new(3, dtype, &Device::Cpu);
@@ -69,7 +80,7 @@ impl Case {
         let lengths =
             |most: usize| Lengths::new((0..batch).map(|row| 1 + (row * 3 + most) % most).collect(), most);
         let (lengths, places) = (lengths(time)?, lengths(places)?);
-        let what = format!("{cell:?}, {score:?}, input feeding {input_feeding}, {dtype:?}");
+        let what = format!("{cell:?}, {score:?}, {between:?}, {dtype:?}");
         Ok(Self { what, parameters, layer, xs, state, memory, lengths, places, upstream })
     }
 
@@ -77,8 +88,8 @@ impl Case {
         let mut cases = Vec::new();
         for cell in CELLS {
             for score in SCORES {
-                for input_feeding in [false, true] {
-                    cases.push(Self::new(cell, score, input_feeding, dtype)?);
+                for between in BETWEEN {
+                    cases.push(Self::new(cell, score, between, dtype)?);
                 }
             }
         }
@@ -136,8 +147,8 @@ fn the_fused_path_gives_the_outputs_and_gradients_of_plain_operations() -> Resul
 fn gradients_agree_with_finite_differences() -> Result<()> {
     const STEP: f64 = 1e-5;
     for score in SCORES {
-        for input_feeding in [false, true] {
-            let case = Case::new(Cell::Gru, score, input_feeding, DType::F64)?;
+        for between in BETWEEN {
+            let case = Case::new(Cell::Gru, score, between, DType::F64)?;
             let gradients = case.loss(false)?.backward()?;
             for (name, variable) in case.variables() {
                 let analytic =
@@ -170,8 +181,8 @@ fn several_threads_give_what_one_gives() -> Result<()> {
     // Large enough for walks on several threads.
     let sizes = [9, 14, 40, 96, 11];
     for score in [AttentionScore::Additive(33), AttentionScore::Multiplicative] {
-        for input_feeding in [false, true] {
-            let case = Case::sized(sizes, Cell::lstm(), score, input_feeding, DType::F32)?;
+        for between in BETWEEN {
+            let case = Case::sized(sizes, Cell::lstm(), score, between, DType::F32)?;
             let on = |threads: usize| -> Result<Vec<Tensor>> {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
                 pool.install(|| {
@@ -196,8 +207,8 @@ fn several_threads_give_what_one_gives() -> Result<()> {
 #[test]
 fn what_stands_on_padding_changes_nothing() -> Result<()> {
     for score in SCORES {
-        for input_feeding in [false, true] {
-            let case = Case::new(Cell::Gru, score, input_feeding, DType::F32)?;
+        for between in BETWEEN {
+            let case = Case::new(Cell::Gru, score, between, DType::F32)?;
             let clean = case.run(false)?;
             let mut memory = case.memory.to_vec3::<f32>()?;
             let mut xs = case.xs.to_vec3::<f32>()?;
@@ -217,10 +228,10 @@ fn what_stands_on_padding_changes_nothing() -> Result<()> {
 
 #[test]
 fn step_by_step_gives_what_the_whole_sequence_gives() -> Result<()> {
-    for input_feeding in [false, true] {
+    for between in BETWEEN {
         for cell in CELLS {
             for score in SCORES {
-                let case = Case::new(cell, score, input_feeding, DType::F32)?;
+                let case = Case::new(cell, score, between, DType::F32)?;
                 let memory = case.layer.memory(&case.memory, &case.places)?;
                 let truth = case.layer.forward(&case.xs, None, &case.state, &memory)?;
                 let prepared = PreparedAttentionRnn::new(&case.layer)?;
@@ -254,6 +265,44 @@ fn step_by_step_gives_what_the_whole_sequence_gives() -> Result<()> {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loss_of_where_is_looked_has_the_gradients_of_plain_operations() -> Result<()> {
+    for score in SCORES {
+        for between in [Between::Nothing, Between::Gate] {
+            let case = Case::new(Cell::Gru, score, between, DType::F64)?;
+            let memory = case.layer.memory(&case.memory, &case.places)?;
+            let attend = || case.layer.forward_with_weights(&case.xs, Some(&case.lengths), &case.state, &memory);
+            let (vectors, weights) = attend()?;
+            assert_eq!(largest_difference(&vectors, &case.run(false)?)?, 0.);
+            // Rows of the memory's padding are not looked at.
+            let sums = weights.sum(2)?;
+            assert!(largest_difference(&sums, &sums.ones_like()?)? < 1e-12);
+
+            // The plain path's queries are the states, which only the cell's own layer gives.
+            let attention = candle_rnn::Attention::new(score, 4, 3, case.parameters.builder().pp("attention"))?;
+            let queries = Var::from_tensor(&case.upstream.narrow(2, 0, 4)?.contiguous()?)?;
+            let places = attention.memory(&case.memory, &case.places)?;
+            let factors = case.upstream.narrow(2, 1, 6)?;
+            let loss = |(contexts, weights): (Tensor, Tensor)| {
+                (weights.sqr()? * &factors)?.sum_all()? + contexts.sqr()?.sum_all()?
+            };
+            let ours = loss(attention.forward_with_weights(&queries, &places)?)?.backward()?;
+            let truth = loss(attention.reference(&queries, &places)?)?.backward()?;
+            let named = case.parameters.named().into_iter().filter(|(name, _)| name.starts_with("attention"));
+            let inputs = [("memory".to_owned(), case.memory.clone()), ("queries".to_owned(), queries.clone())];
+            for (name, variable) in named.chain(inputs) {
+                let ours = gradient(&ours, &name, &variable, &case.what);
+                let truth = gradient(&truth, &name, &variable, &case.what);
+                assert!(largest_difference(&ours, &truth)? < 1e-10, "{}: {name}", case.what);
+            }
+        }
+        let feeding = Case::new(Cell::Gru, score, Between::Feeding, DType::F64)?;
+        let memory = feeding.layer.memory(&feeding.memory, &feeding.places)?;
+        assert!(feeding.layer.forward_with_weights(&feeding.xs, None, &feeding.state, &memory).is_err());
     }
     Ok(())
 }

@@ -116,11 +116,25 @@ impl Attention {
         let queries = self.queries(queries)?;
         match kernels::take(&queries) {
             true => whole::forward(&queries, memory, self.v()),
+            false => self.compare(&queries, memory).map(|(contexts, weights)| (contexts, weights.detach())),
+        }
+    }
+
+    /// [`Attention::forward`] with weights that have a gradient too, for a loss that depends on where is
+    /// looked.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward_with_weights(&self, queries: &Tensor, memory: &Memory) -> Result<(Tensor, Tensor)> {
+        let queries = self.queries(queries)?;
+        match kernels::take(&queries) {
+            true => whole::forward_with_weights(&queries, memory, self.v()),
             false => self.compare(&queries, memory),
         }
     }
 
-    /// [`Attention::forward`] in plain tensor operations: the truth for the tests, and for any device.
+    /// [`Attention::forward_with_weights`] in plain tensor operations: the truth for the tests, and for any
+    /// device.
     ///
     /// # Errors
     /// When the shapes do not fit.
@@ -174,7 +188,7 @@ impl Attention {
         let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
         let padded = lengths.mask(candle_core::DType::U8, values.device())?.unsqueeze(2)?;
         let values = padded.broadcast_as(values.shape())?.where_cond(values, &values.zeros_like()?)?;
-        Ok((weights.matmul(&values)?, weights.detach()))
+        Ok((weights.matmul(&values)?, weights))
     }
 }
 

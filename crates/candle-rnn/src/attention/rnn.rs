@@ -6,8 +6,12 @@
 //! ```text
 //! h_t = cell(x_t, h_{t-1})                           without input feeding
 //! h_t = cell(W_ih x_t + W_f a_{t-1}, h_{t-1})        with input feeding (section 3.3), a_0 = 0
+//! c_t ← σ(W_g h_t + b_g) ⊙ c_t                       with a gate (Xu et al. 2015, section 4.2.1)
 //! a_t = tanh(W_c [h_t; c_t] + b_c)                   (equation 5)
 //! ```
+//!
+//! The gate lets a state decide how much of what it sees matters for the next word: all for a colour,
+//! nothing for an article. It is there without input feeding only.
 //!
 //! The outputs are the attentional vectors `a_t`. Without input feeding the recurrence does not wait
 //! for the attention: all steps of the layer, then all attention of the batch. With it the two take
@@ -21,7 +25,7 @@ use super::{Attention, AttentionScore, Memory};
 use crate::bptt::Reduction;
 use crate::cell::{Cell, CellWeights};
 use crate::init::pytorch_uniform;
-use crate::sequence::feeding::{Feeding, attentional_vector, fed_weights};
+use crate::sequence::feeding::{Feeding, attentional_vector, fed_weights, gated};
 use crate::sequence::{self, Sequence};
 use crate::{Lengths, Linear, MatmulPrecision};
 
@@ -42,6 +46,9 @@ pub struct AttentionRnnConfig {
     pub score: AttentionScore,
     /// Whether a step also reads the attentional vector of the one before.
     pub input_feeding: bool,
+    /// Whether there is a gate on what was found; not with input feeding.
+    #[serde(default)]
+    pub gate: bool,
     /// How exactly the factors of matrix products are held, on the CPU.
     pub matmul: MatmulPrecision,
 }
@@ -54,6 +61,8 @@ pub struct AttentionRnn {
     /// `W_f`, with input feeding.
     feed: Option<Tensor>,
     attention: Attention,
+    /// `W_g` and `b_g`, with a gate.
+    gate: Option<Linear>,
     combine: Linear,
 }
 
@@ -88,15 +97,19 @@ impl Feed {
 
 impl AttentionRnn {
     /// Reads or creates the weights of the cell (`weight_ih_l0`, …), of the attention
-    /// (`attention.key.weight`, …), `combine.weight [output, hidden + memory]`, `combine.bias` and,
-    /// with input feeding, `feed.weight [gates · hidden, output]`.
+    /// (`attention.key.weight`, …), `combine.weight [output, hidden + memory]`, `combine.bias`,
+    /// with input feeding `feed.weight [gates · hidden, output]` and with a gate
+    /// `gate.weight [memory, hidden]` and `gate.bias`.
     ///
     /// # Errors
-    /// When a size is zero or a weight has another shape.
+    /// When a size is zero or a weight has another shape; for a gate with input feeding.
     pub fn new(config: &AttentionRnnConfig, vb: VarBuilder) -> Result<Self> {
         let AttentionRnnConfig { cell, input_size, hidden_size, memory_size, output_size, .. } = *config;
         if output_size == 0 {
             bail!("a layer with attention needs at least one output");
+        }
+        if config.gate && config.input_feeding {
+            bail!("a layer with input feeding has no gate");
         }
         let weights = CellWeights::new(cell, input_size, hidden_size, "l0", &vb)?;
         let gates = cell.gates() * hidden_size;
@@ -107,12 +120,17 @@ impl AttentionRnn {
         };
         let h = cell.output_size(hidden_size);
         let attention = Attention::new(config.score, h, memory_size, vb.pp("attention"))?;
+        let gate = match config.gate {
+            true => Some(Linear::new(h, memory_size, true, vb.pp("gate"))?.with_matmul(config.matmul)),
+            false => None,
+        };
         let combine = Linear::new(h + memory_size, output_size, true, vb.pp("combine"))?;
         Ok(Self {
             config: config.clone(),
             weights,
             feed,
             attention: attention.with_matmul(config.matmul),
+            gate,
             combine: combine.with_matmul(config.matmul),
         })
     }
@@ -144,7 +162,26 @@ impl AttentionRnn {
         state: &Tensor,
         memory: &Memory,
     ) -> Result<Tensor> {
-        self.run(xs, lengths, state, memory, sequence::forward, Attention::forward)
+        Ok(self.run(xs, lengths, state, memory, sequence::forward, Attention::forward)?.0)
+    }
+
+    /// [`forward`](Self::forward), and what was attended to, `[batch, time, places]`, with a gradient; on
+    /// padding of time it has no meaning.
+    ///
+    /// # Errors
+    /// When the shapes do not fit, or for a layer with input feeding.
+    pub fn forward_with_weights(
+        &self,
+        xs: &Tensor,
+        lengths: Option<&Lengths>,
+        state: &Tensor,
+        memory: &Memory,
+    ) -> Result<(Tensor, Tensor)> {
+        let attend = Attention::forward_with_weights;
+        match self.run(xs, lengths, state, memory, sequence::forward, attend)? {
+            (vectors, Some(weights)) => Ok((vectors, weights)),
+            (_, None) => bail!("what a layer with input feeding attends to has no gradient"),
+        }
     }
 
     /// The same result as [`forward`](Self::forward) with every step unrolled in the autograd graph:
@@ -159,7 +196,7 @@ impl AttentionRnn {
         state: &Tensor,
         memory: &Memory,
     ) -> Result<Tensor> {
-        self.run(xs, lengths, state, memory, sequence::reference::forward, Attention::reference)
+        Ok(self.run(xs, lengths, state, memory, sequence::reference::forward, Attention::reference)?.0)
     }
 
     fn run(
@@ -170,7 +207,7 @@ impl AttentionRnn {
         memory: &Memory,
         path: fn(Sequence) -> Result<(Tensor, Tensor)>,
         attend: fn(&Attention, &Tensor, &Memory) -> Result<(Tensor, Tensor)>,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Option<Tensor>)> {
         let AttentionRnnConfig { cell, input_size, hidden_size, memory_size, .. } = self.config;
         let (batch, time, input) = xs.dims3()?;
         if input != input_size || batch == 0 || time == 0 {
@@ -203,16 +240,18 @@ impl AttentionRnn {
             flow: None,
         })?;
         if feeding.is_some() {
-            return Ok(ys);
+            return Ok((ys, None));
         }
-        let (contexts, _) = attend(&self.attention, &ys, memory)?;
+        let (contexts, weights) = attend(&self.attention, &ys, memory)?;
+        let contexts = gated(self.gate.as_ref(), &ys, contexts)?;
         let vectors = self.combine.forward(&Tensor::cat(&[&ys, &contexts], 2)?)?.tanh()?;
-        match lengths {
+        let vectors = match lengths {
             Some(lengths) => {
-                vectors.broadcast_mul(&lengths.mask(vectors.dtype(), vectors.device())?.unsqueeze(2)?)
+                vectors.broadcast_mul(&lengths.mask(vectors.dtype(), vectors.device())?.unsqueeze(2)?)?
             }
-            None => Ok(vectors),
-        }
+            None => vectors,
+        };
+        Ok((vectors, Some(weights)))
     }
 
     /// One time step in plain tensor operations, on any device: `x [batch, input]` to what the next
@@ -230,7 +269,8 @@ impl AttentionRnn {
             }
         };
         let h = state.narrow(1, 0, cell.output_size(self.config.hidden_size))?.contiguous()?;
-        let (vector, attended) = attentional_vector(&self.attention, &self.combine, &h, memory)?;
+        let gate = self.gate.as_ref();
+        let (vector, attended) = attentional_vector(&self.attention, gate, &self.combine, &h, memory)?;
         Ok((Feed { state, vector }, attended))
     }
 
@@ -244,6 +284,10 @@ impl AttentionRnn {
 
     pub(super) fn attention(&self) -> &Attention {
         &self.attention
+    }
+
+    pub(super) fn gate(&self) -> Option<&Linear> {
+        self.gate.as_ref()
     }
 
     pub(super) fn combine(&self) -> &Linear {

@@ -67,10 +67,10 @@ impl<R: Real> Kernel<R> for Attend<'_, R> {
     }
 }
 
-/// With `d = ∂L/∂c`:
+/// With `d = ∂L/∂c`, and `w_j` what else `∂L/∂α_j` is made of:
 ///
 /// ```text
-/// ∂L/∂value_j += α_j d        a_j = d · value_j        ∂L/∂e_j = α_j (a_j − Σ_i α_i a_i) = ε_j
+/// ∂L/∂value_j += α_j d        a_j = d · value_j + w_j  ∂L/∂e_j = α_j (a_j − Σ_i α_i a_i) = ε_j
 /// multiplicative:  ∂L/∂q = Σ_j ε_j k_j      ∂L/∂k_j += ε_j q
 /// additive, with t_j = tanh(q + k_j) and g_j = ε_j v ⊙ (1 − t_j²):
 ///                  ∂L/∂q = Σ_j g_j          ∂L/∂k_j += g_j          ∂L/∂v += Σ_j ε_j t_j
@@ -82,6 +82,8 @@ pub(crate) struct AttendBack<'a, R> {
     pub weights: &'a [R],
     /// d
     pub context: &'a [R],
+    /// w; empty where there is nothing.
+    pub d_weights: &'a [R],
     /// ε, to be written.
     pub scores: &'a mut [R],
     /// `∂L/∂q`, to be written.
@@ -97,13 +99,16 @@ impl<R: Real> Kernel<R> for AttendBack<'_, R> {
 
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, l: L) {
-        let Self { comparison, places, query, weights, context, scores, d_query, d_keys, d_values, d_v } =
-            self;
+        let Self { comparison, places, query, weights, context, d_weights, .. } = self;
+        let Self { scores, d_query, d_keys, d_values, d_v, .. } = self;
         let (key, value) = (query.len(), context.len());
         let values = places.values.chunks_exact(value).zip(d_values.chunks_exact_mut(value));
         let mut mean = R::zero();
-        for ((score, &weight), (value, d_value)) in scores.iter_mut().zip(weights).zip(values) {
-            *score = dot(l, context, value);
+        let others = d_weights.iter().copied().chain(std::iter::repeat(R::zero()));
+        for (((score, &weight), (value, d_value)), other) in
+            scores.iter_mut().zip(weights).zip(values).zip(others)
+        {
+            *score = dot(l, context, value) + other;
             mean += weight * *score;
             add_scaled(l, d_value, weight, context);
         }

@@ -15,7 +15,7 @@ use super::row::{Attend, Comparison, Places};
 use super::{AttentionRnnConfig, Memory};
 use crate::MatmulPrecision;
 use crate::cell::Cell;
-use crate::kernels::{Packed, Real, Rows, Tanh, affine, product_in_tiles as product};
+use crate::kernels::{Packed, Real, Rows, Sigmoid, Tanh, affine, product_in_tiles as product};
 use crate::prepared::vector;
 use crate::sequence::cpu::{elman, gru, lstm};
 
@@ -32,6 +32,8 @@ pub struct PreparedAttentionRnn {
     combine: Packed<f32>,
     query: Option<Packed<f32>>,
     v: Option<Vec<f32>>,
+    /// `W_g` and `b_g`, with a gate.
+    gate: Option<(Packed<f32>, Vec<f32>)>,
     /// `b_ih`, and where nothing stands between them `b_ih + b_hh`.
     bias: Vec<f32>,
     b_hh: Vec<f32>,
@@ -56,6 +58,10 @@ impl PreparedAttentionRnn {
             bias.iter_mut().zip(&b_hh).for_each(|(b, b_hh)| *b += b_hh);
         }
         let additive = layer.attention().additive();
+        let gate = match layer.gate() {
+            Some(gate) => Some((pack(gate.weight())?, gate.bias().map(vector).transpose()?.unwrap_or_default())),
+            None => None,
+        };
         let combine_bias = match layer.combine().bias() {
             Some(bias) => vector(bias)?,
             None => vec![0.; config.output_size],
@@ -68,6 +74,7 @@ impl PreparedAttentionRnn {
             combine: pack(layer.combine().weight())?,
             query: additive.map(|[w_q, _]| pack(w_q)).transpose()?,
             v: additive.map(|[_, v]| vector(v)).transpose()?,
+            gate,
             bias,
             b_hh,
             combine_bias,
@@ -310,6 +317,12 @@ impl PreparedAttentionRnn {
             Some(v) => Comparison::Additive(v),
             None => Comparison::Multiplicative,
         };
+        let gates = self.gate.as_ref().map(|(weight, bias)| {
+            let mut gates = bias.repeat(rows);
+            product(&mut gates, Rows::new(h, widths.h), weight);
+            f32::dispatch(Sigmoid(&mut gates));
+            gates
+        });
         let width = widths.h + widths.value;
         let mut joined = vec![0.; rows * width];
         let each = joined.chunks_exact_mut(width).zip(attended.chunks_exact_mut(attended.len() / rows));
@@ -321,6 +334,10 @@ impl PreparedAttentionRnn {
             padding.fill(0.);
             let query = &queries[row * widths.key..][..widths.key];
             f32::dispatch(Attend { comparison, places, query, weights, context });
+            if let Some(gates) = &gates {
+                let gates = &gates[row * widths.value..][..widths.value];
+                context.iter_mut().zip(gates).for_each(|(c, gate)| *c *= gate);
+            }
         }
         vectors.chunks_exact_mut(widths.output).for_each(|row| row.copy_from_slice(&self.combine_bias));
         product(vectors, Rows::new(&joined, width), &self.combine);

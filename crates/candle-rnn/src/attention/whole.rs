@@ -12,8 +12,29 @@ use crate::kernels::{Real, numbers, with_numbers};
 use crate::sequence::Exchange;
 
 /// Contexts `[batch, time, value]` and weights `[batch, time, places]` of `queries
-/// [batch, time, key]`; with `v [key]` the comparison is the additive one.
+/// [batch, time, key]`; with `v [key]` the comparison is the additive one. The weights have no gradient.
 pub(super) fn forward(queries: &Tensor, memory: &Memory, v: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+    apply(queries, memory, v, false)
+}
+
+/// The same with weights that have a gradient.
+pub(super) fn forward_with_weights(
+    queries: &Tensor,
+    memory: &Memory,
+    v: Option<&Tensor>,
+) -> Result<(Tensor, Tensor)> {
+    let value = memory.values.dim(2)?;
+    let (both, weights) = apply(queries, memory, v, true)?;
+    Ok((both.narrow(2, 0, value)?.contiguous()?, both.narrow(2, value, weights.dim(2)?)?))
+}
+
+/// `with_weights`: the node's output is contexts and weights side by side.
+fn apply(
+    queries: &Tensor,
+    memory: &Memory,
+    v: Option<&Tensor>,
+    with_weights: bool,
+) -> Result<(Tensor, Tensor)> {
     let (batch, time, key) = queries.dims3()?;
     let (_, places, value) = memory.values.dims3()?;
     if memory.values.dim(0)? != batch || memory.keys.dims() != [batch, places, key] {
@@ -25,6 +46,7 @@ pub(super) fn forward(queries: &Tensor, memory: &Memory, v: Option<&Tensor>) -> 
     let weights = Arc::default();
     let op = Whole {
         sizes: Sizes { batch, time, places, key, value },
+        with_weights,
         lengths: memory.lengths.clone(),
         values: memory.values.detach(),
         keys: memory.keys.detach(),
@@ -51,6 +73,7 @@ struct Sizes {
 
 struct Whole {
     sizes: Sizes,
+    with_weights: bool,
     lengths: Lengths,
     values: Tensor,
     keys: Tensor,
@@ -79,6 +102,12 @@ impl Whole {
         })??
     }
 
+    /// Numbers of the output for each query.
+    fn width(&self) -> usize {
+        let Sizes { places, value, .. } = self.sizes;
+        if self.with_weights { value + places } else { value }
+    }
+
     fn comparison<'a, R>(&self, v: &'a [R]) -> Comparison<'a, R> {
         match self.v {
             Some(_) => Comparison::Additive(v),
@@ -89,29 +118,33 @@ impl Whole {
     fn forward<R: Real>(&self, queries: &[R]) -> Result<(CpuStorage, Shape)> {
         let Sizes { batch, time, places, key, value } = self.sizes;
         let mut weights = vec![R::zero(); batch * time * places];
-        let mut contexts = vec![R::zero(); batch * time * value];
+        let width = self.width();
+        let mut outputs = vec![R::zero(); batch * time * width];
         self.with_memory(|values: &[R], keys, v| {
             let comparison = self.comparison(v);
-            let rows = weights.par_chunks_mut(time * places).zip(contexts.par_chunks_mut(time * value));
+            let rows = weights.par_chunks_mut(time * places).zip(outputs.par_chunks_mut(time * width));
             let rows = rows.zip(queries.par_chunks(time * key)).zip(self.lengths.as_slice()).enumerate();
-            rows.for_each(|(row, (((weights, contexts), queries), &length))| {
+            rows.for_each(|(row, (((weights, outputs), queries), &length))| {
                 let places_of_row = Places {
                     keys: &keys[row * places * key..][..length * key],
                     values: &values[row * places * value..][..length * value],
                 };
-                let steps = weights.chunks_exact_mut(places).zip(contexts.chunks_exact_mut(value));
-                for ((weights, context), query) in steps.zip(queries.chunks_exact(key)) {
-                    let weights = &mut weights[..length];
-                    R::dispatch(Attend { comparison, places: places_of_row, query, weights, context });
+                let steps = weights.chunks_exact_mut(places).zip(outputs.chunks_exact_mut(width));
+                for ((weights, output), query) in steps.zip(queries.chunks_exact(key)) {
+                    let (context, again) = output.split_at_mut(value);
+                    let attended = &mut weights[..length];
+                    let places = places_of_row;
+                    R::dispatch(Attend { comparison, places, query, weights: attended, context });
+                    again.copy_from_slice(&weights[..again.len()]);
                 }
             });
         })?;
         let weights = Tensor::from_vec(weights, (batch, time, places), &Device::Cpu)?;
         *self.weights.lock().unwrap_or_else(PoisonError::into_inner) = Some(weights);
-        Ok((R::to_cpu_storage_owned(contexts), (batch, time, value).into()))
+        Ok((R::to_cpu_storage_owned(outputs), (batch, time, width).into()))
     }
 
-    fn backward<R: Real>(&self, queries: &Tensor, contexts: &Tensor) -> Result<Option<Tensor>> {
+    fn backward<R: Real>(&self, queries: &Tensor, outputs: &Tensor) -> Result<Option<Tensor>> {
         let Sizes { batch, time, places, key, value } = self.sizes;
         let weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(weights) = weights else { bail!("attention: a backward pass before the forward pass") };
@@ -121,7 +154,8 @@ impl Whole {
             keys: vec![R::zero(); batch * places * key],
             v: vec![R::zero(); self.v.as_ref().map_or(0, Tensor::elem_count)],
         };
-        let mut pass = |queries: &[R], weights: &[R], contexts: &[R]| {
+        let width = self.width();
+        let mut pass = |queries: &[R], weights: &[R], outputs: &[R]| {
             self.with_memory(|values: &[R], keys, v| {
                 let comparison = self.comparison(v);
                 let Gradients { queries: d_queries, values: d_values, keys: d_keys, v: d_v } = &mut gradients;
@@ -139,12 +173,14 @@ impl Whole {
                         let mut scores = vec![R::zero(); length];
                         for (step, d_query) in d_queries.chunks_exact_mut(key).enumerate() {
                             let at = row * time + step;
+                            let (context, d_weights) = outputs[at * width..][..width].split_at(value);
                             R::dispatch(AttendBack {
                                 comparison,
                                 places: places_of_row,
                                 query: &queries[at * key..][..key],
                                 weights: &weights[at * places..][..length],
-                                context: &contexts[at * value..][..value],
+                                context,
+                                d_weights: &d_weights[..length.min(d_weights.len())],
                                 scores: &mut scores,
                                 d_query,
                                 d_keys: &mut d_keys[..length * key],
@@ -162,7 +198,7 @@ impl Whole {
         };
         with_numbers(queries, |queries| {
             with_numbers(&weights, |weights| {
-                with_numbers(contexts, |contexts| pass(queries, weights, contexts))
+                with_numbers(outputs, |outputs| pass(queries, weights, outputs))
             })
         })????;
         let Gradients { queries: d_queries, values, keys, v } = gradients;
@@ -197,11 +233,11 @@ impl CustomOp2 for Whole {
         queries: &Tensor,
         ticket: &Tensor,
         _: &Tensor,
-        contexts: &Tensor,
+        outputs: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let d_queries = match queries.dtype() {
-            DType::F32 => self.backward::<f32>(queries, contexts)?,
-            _ => self.backward::<f64>(queries, contexts)?,
+            DType::F32 => self.backward::<f32>(queries, outputs)?,
+            _ => self.backward::<f64>(queries, outputs)?,
         };
         Ok((d_queries, Some(ticket.zeros_like()?)))
     }

@@ -1,10 +1,11 @@
 //! What the fast paths on the CPU are made of: vectors of numbers (`lanes`), what is multiplied
 //! (`factor`), matrices as products read them (`packed`), products (`product`) and threads that share
-//! one (`team`), sums (`dot`), the softmax (`softmax`), and memory that is used again (`buffer`).
+//! one (`team`), activations (`activation`), sums (`dot`), the softmax (`softmax`), and memory that is used again (`buffer`).
 //!
 //! f32 runs in the widest vectors the processor has, chosen when the program runs; f64, which
 //! exists for gradient checks, runs the same formulas on single numbers.
 
+mod activation;
 mod buffer;
 pub(crate) mod dot;
 mod factor;
@@ -12,16 +13,15 @@ mod lanes;
 mod packed;
 mod product;
 pub(crate) mod softmax;
-mod tanh;
 mod team;
 
+pub(crate) use activation::{Sigmoid, Tanh};
 pub use buffer::Buffer;
 pub use factor::MatmulPrecision;
 pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
 pub use lanes::{bf16_instructions, instruction_set};
 pub use packed::{Packed, Rows};
 pub use product::{add_rows, add_transposed_product, affine, product, product_in_tiles, transposed_product};
-pub(crate) use tanh::Tanh;
 pub(crate) use team::{Team, with_team};
 
 /// Whether these kernels take a tensor: f32 or f64 in main memory.

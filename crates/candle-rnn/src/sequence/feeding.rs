@@ -67,16 +67,26 @@ pub(crate) fn fed_weights(weights: &CellWeights, feed: &Tensor) -> Result<CellWe
     Ok(CellWeights { w_ih: Tensor::cat(&[&weights.w_ih, feed], 1)?, ..weights.clone() })
 }
 
-/// `tanh(W_c [h; c] + b_c)` `[batch, attentional]` for `h [batch, output]`, and what was attended to,
-/// `[batch, places]`, in plain tensor operations.
+/// `σ(W_g h + b_g) ⊙ c`, or c without a gate.
+pub(crate) fn gated(gate: Option<&Linear>, h: &Tensor, context: Tensor) -> Result<Tensor> {
+    match gate {
+        Some(gate) => candle_nn::ops::sigmoid(&gate.forward(h)?)?.mul(&context),
+        None => Ok(context),
+    }
+}
+
+/// `tanh(W_c [h; c] + b_c)` `[batch, attentional]` for `h [batch, output]`, c perhaps gated, and what was
+/// attended to, `[batch, places]`, in plain tensor operations.
 pub(crate) fn attentional_vector(
     attention: &Attention,
+    gate: Option<&Linear>,
     combine: &Linear,
     h: &Tensor,
     memory: &Memory,
 ) -> Result<(Tensor, Tensor)> {
     let (context, weights) = attention.reference(&h.unsqueeze(1)?, memory)?;
-    let joined = Tensor::cat(&[h, &context.squeeze(1)?], 1)?;
+    let context = gated(gate, h, context.squeeze(1)?)?;
+    let joined = Tensor::cat(&[h, &context], 1)?;
     Ok((combine.forward(&joined)?.tanh()?, weights.squeeze(1)?))
 }
 
@@ -123,7 +133,7 @@ impl PlainStep<'_> {
         let x = Tensor::cat(&[x, &fed], 1)?;
         let state = weights.step(self.cell, &x, &self.cell_state(state)?.contiguous()?)?;
         let h = state.narrow(1, 0, self.cell.output_size(self.hidden()?))?.contiguous()?;
-        let (vector, _) = attentional_vector(&feeding.attention, &feeding.combine, &h, &feeding.memory)?;
+        let (vector, _) = attentional_vector(&feeding.attention, None, &feeding.combine, &h, &feeding.memory)?;
         Tensor::cat(&[&state, &vector], 1)
     }
 }

@@ -329,6 +329,7 @@ impl<R: Real> Backward<'_, R> {
                 query,
                 weights: &weights[i * sizes.places..][..length],
                 context,
+                d_weights: &[],
                 scores: &mut self.scores[..length],
                 d_query: &mut self.d_query,
                 d_keys: &mut self.memory.keys[i * sizes.places * sizes.key..][..length * sizes.key],
