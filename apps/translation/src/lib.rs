@@ -39,7 +39,6 @@
 //! | [`model`] | [`TranslationModel`]: a trained network with its vocabularies |
 //! | [`corpus`], [`vocabulary`], [`batches`] | pairs of sentences → symbols → batches of about the same length |
 //! | [`task`], [`mod@train`] | what is trained; settings, flags, the run |
-//! | [`decoding`] | translations on their way, for a search of `rnn-decode` |
 //! | [`translator`] | [`Translator`]: one model or several, perhaps with a language model |
 //! | [`mod@evaluate`], [`score`], [`pictures`], [`mod@average`], [`mod@inspect`] | what one does with a trained model |
 //! | [`stream`] | lines of the standard input as they come |
@@ -47,7 +46,6 @@
 pub mod average;
 pub mod batches;
 pub mod corpus;
-pub mod decoding;
 pub mod evaluate;
 pub mod inspect;
 pub mod model;

@@ -17,6 +17,7 @@ use candle_rnn::{
     LossSum, MatmulPrecision, Memory, Mode, Rnn, RnnConfig, dropout, dropout_over_time,
 };
 use clap::ValueEnum;
+use rnn_decode::AttentionDecoder;
 use serde::{Deserialize, Serialize};
 
 /// How the decoder compares its state with what the encoder has read.
@@ -295,18 +296,16 @@ impl Network {
         &self.config
     }
 
-    /// The vectors of the target's symbols.
-    pub fn target(&self) -> &Embedding {
-        &self.target
-    }
-
-    /// The layer that attends and writes.
-    pub fn decoder(&self) -> &AttentionRnn {
-        &self.decoder
-    }
-
     /// The layer that gives the scores.
     pub fn output(&self) -> &Linear {
         &self.output
+    }
+
+    /// The decoder as it is now, ready for a search.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn writer(&self) -> candle_core::Result<AttentionDecoder> {
+        AttentionDecoder::new(&self.target, &self.decoder, &self.output)
     }
 }

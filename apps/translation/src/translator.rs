@@ -7,11 +7,10 @@ use app_kit::UsageError;
 use candle_core::Device;
 use candle_rnn::{Generator, Mode};
 use language_model::{Continuations, LanguageModel};
-use rnn_decode::{BeamSearch, Ensemble, Found, Fusion, Hypotheses, Request, Sampling, draw};
+use rnn_decode::{AttentionDecoder, BeamSearch, Ensemble, Found, Fusion, Hypotheses, Request, Sampling, draw};
 use serde::Serialize;
 
 use crate::batches::padded;
-use crate::decoding::Decoder;
 use crate::model::TranslationModel;
 use crate::vocabulary::{Encoded, Vocabularies};
 
@@ -88,7 +87,7 @@ impl Translation {
 
 /// One model, or several whose probabilities are averaged, and perhaps a language model that helps.
 pub struct Translator {
-    models: Vec<(TranslationModel, Decoder)>,
+    models: Vec<(TranslationModel, AttentionDecoder)>,
     language_model: Option<(LanguageModel, f32)>,
 }
 
@@ -98,7 +97,7 @@ impl Translator {
     /// # Errors
     /// When memory runs out.
     pub fn new(model: TranslationModel) -> Result<Self> {
-        let decoder = Decoder::new(model.network())?;
+        let decoder = model.network().writer()?;
         Ok(Self { models: vec![(model, decoder)], language_model: None })
     }
 
@@ -122,7 +121,7 @@ impl Translator {
             }
         }
         let models = models.into_iter().map(|model| {
-            let decoder = Decoder::new(model.network())?;
+            let decoder = model.network().writer()?;
             Ok((model, decoder))
         });
         Ok(Self { models: models.collect::<Result<_>>()?, language_model: None })
@@ -237,7 +236,7 @@ impl Translator {
         let mut translations = Vec::with_capacity(self.models.len());
         for (model, decoder) in &self.models {
             let encoded = model.network().encode(&symbols, &lengths, &mut Mode::Eval)?;
-            translations.push(decoder.begin(&encoded)?);
+            translations.push(decoder.begin(&encoded.state, &encoded.memory)?);
         }
         let ensemble = Ensemble::new(translations).context("there is no model to translate with")?;
         let mut hypotheses: Box<dyn Hypotheses<Error = anyhow::Error> + '_> = Box::new(ensemble);

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use candle_rnn::{Lengths, Mode, Parameters};
-use rnn_decode::{BeamSearch, Found, Request};
+use rnn_decode::{AttentionDecoder, BeamSearch, Found, Request};
 use serde::Deserialize;
-use translation::decoding::Decoder;
 use translation::network::Network;
 use worker::{Check, Workload};
 
@@ -58,7 +57,7 @@ impl Translation {
     }
 
     fn translate(&self) -> Result<Vec<Found>> {
-        let decoder = Decoder::new(&self.network)?;
+        let decoder = self.network.writer()?;
         let mut order: Vec<usize> = (0..self.sentences.len()).collect();
         order.sort_by_key(|&number| self.sentences[number].len());
         let mut found = vec![None; order.len()];
@@ -71,7 +70,7 @@ impl Translation {
         Ok(found.into_iter().flatten().collect())
     }
 
-    fn batch(&self, decoder: &Decoder, sentences: &[&[u32]]) -> Result<Vec<Found>> {
+    fn batch(&self, decoder: &AttentionDecoder, sentences: &[&[u32]]) -> Result<Vec<Found>> {
         let lengths: Vec<usize> = sentences.iter().map(|sentence| sentence.len()).collect();
         let time = lengths.iter().copied().max().unwrap_or(0);
         let padded = sentences
@@ -85,7 +84,7 @@ impl Translation {
         };
         let requests: Vec<Request> = lengths.iter().map(request).collect();
         let encoded = self.network.encode(&symbols, &Lengths::new(lengths, time)?, &mut Mode::Eval)?;
-        let mut translations = decoder.begin(&encoded)?;
+        let mut translations = decoder.begin::<anyhow::Error>(&encoded.state, &encoded.memory)?;
         let found = self.search.search(&mut translations, self.end, self.end, &requests)?;
         Ok(found.into_iter().flat_map(|mut found| found.drain(..1).next()).collect())
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`sampling`] | one symbol drawn from its scores |
 //! | [`hypotheses`] | what a search asks of a model; ensembles, shallow fusion |
+//! | [`attending`] | a decoder with attention as such a model |
 //! | [`beam`] | beam search over many sequences at once |
 //! | [`drawing`] | many sequences at once, drawn at random |
 //! | [`ctc`] | from frames to symbols: best path, prefix beam search, forced alignment |
@@ -20,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod attending;
 pub mod beam;
 pub mod ctc;
 pub mod drawing;
@@ -27,6 +29,7 @@ pub mod hypotheses;
 pub mod ngram;
 pub mod sampling;
 
+pub use attending::{Attending, AttentionDecoder};
 pub use beam::{BeamError, BeamSearch, Found, Request};
 pub use ctc::CtcError;
 pub use drawing::draw;

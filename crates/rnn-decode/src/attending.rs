@@ -1,16 +1,19 @@
-//! What a search asks of a model: translations on their way, side by side.
+//! What a search asks of a decoder that attends: sequences on their way, side by side.
 
-use anyhow::Result;
+use std::marker::PhantomData;
+
 use candle_core::{DType, Device, Tensor};
 use candle_rnn::attention::{AttentionStepper, Feed, PreparedAttentionRnn};
-use candle_rnn::{Memory, PackedLinear, log_softmax_rows};
-use rnn_decode::Hypotheses;
+use candle_rnn::{AttentionRnn, Embedding, Linear, Memory, PackedLinear, log_softmax_rows};
 
-use crate::network::{Encoded, Network};
+use crate::Hypotheses;
 
-/// A network made ready to translate.
-pub struct Decoder {
-    network: Network,
+/// The parts of a decoder, made ready to write: vectors of symbols, a recurrent layer that attends, and the
+/// layer that scores the symbols to come.
+pub struct AttentionDecoder {
+    embedding: Embedding,
+    layer: AttentionRnn,
+    output: Linear,
     /// On the CPU.
     prepared: Option<Prepared>,
 }
@@ -22,49 +25,51 @@ struct Prepared {
     output: PackedLinear,
 }
 
-impl Decoder {
-    /// The network as it is now; training on is not seen.
+impl AttentionDecoder {
+    /// The layers as they are now; training on is not seen.
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn new(network: &Network) -> Result<Self> {
-        let weight = network.target().weight();
+    pub fn new(embedding: &Embedding, layer: &AttentionRnn, output: &Linear) -> candle_core::Result<Self> {
+        let weight = embedding.weight();
         let prepared = match weight.device() {
             Device::Cpu => {
-                let layer = PreparedAttentionRnn::new(network.decoder())?;
+                let layer = PreparedAttentionRnn::new(layer)?;
                 let vectors: Vec<f32> = weight.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 let shares = layer.input_shares(&vectors);
-                Some(Prepared { shares, layer, output: PackedLinear::new(network.output())? })
+                Some(Prepared { shares, layer, output: PackedLinear::new(output)? })
             }
             _ => None,
         };
-        Ok(Self { network: network.clone(), prepared })
+        let (embedding, layer, output) = (embedding.clone(), layer.clone(), output.clone());
+        Ok(Self { embedding, layer, output, prepared })
     }
 
-    /// Begins a translation of each source.
+    /// Begins a sequence for each memory, the cell in `state [rows, state_size]`. `E` is the error of the
+    /// search.
     ///
     /// # Errors
-    /// When the device fails.
-    pub fn begin(&self, encoded: &Encoded) -> Result<Translations<'_>> {
+    /// When the shapes do not fit.
+    pub fn begin<E>(&self, state: &Tensor, memory: &Memory) -> candle_core::Result<Attending<'_, E>> {
         let path = match &self.prepared {
-            Some(prepared) => Path::Prepared {
-                prepared,
-                stepper: AttentionStepper::new(&prepared.layer, &encoded.state, &encoded.memory)?,
-            },
+            Some(prepared) => {
+                Path::Prepared { prepared, stepper: AttentionStepper::new(&prepared.layer, state, memory)? }
+            }
             None => Path::Tensors {
-                feed: Feed::first(self.network.decoder(), &encoded.state)?,
-                memory: encoded.memory.clone(),
+                feed: Feed::first(&self.layer, state)?,
+                memory: memory.clone(),
                 attended: Vec::new(),
             },
         };
-        Ok(Translations { network: &self.network, path })
+        Ok(Attending { decoder: self, path, error: PhantomData })
     }
 }
 
-/// Translations on their way.
-pub struct Translations<'a> {
-    network: &'a Network,
+/// Sequences on their way.
+pub struct Attending<'a, E> {
+    decoder: &'a AttentionDecoder,
     path: Path<'a>,
+    error: PhantomData<fn() -> E>,
 }
 
 enum Path<'a> {
@@ -74,11 +79,12 @@ enum Path<'a> {
     Tensors { feed: Feed, memory: Memory, attended: Vec<f32> },
 }
 
-impl Hypotheses for Translations<'_> {
-    type Error = anyhow::Error;
+impl<E: From<candle_core::Error>> Hypotheses for Attending<'_, E> {
+    type Error = E;
 
-    fn read(&mut self, symbols: &[u32], log_probs: &mut Vec<f32>) -> Result<()> {
-        let vocab = self.network.output().output_size()?;
+    fn read(&mut self, symbols: &[u32], log_probs: &mut Vec<f32>) -> Result<(), E> {
+        let AttentionDecoder { embedding, layer, output, .. } = self.decoder;
+        let vocab = output.output_size()?;
         match &mut self.path {
             Path::Prepared { prepared, stepper } => {
                 let gates = prepared.shares.len() / vocab;
@@ -89,9 +95,8 @@ impl Hypotheses for Translations<'_> {
             }
             Path::Tensors { feed, memory, attended } => {
                 let symbols = Tensor::new(symbols, memory.values().device())?;
-                let inputs = self.network.target().forward(&symbols)?;
-                let (next, weights) = self.network.decoder().step(&inputs, feed, memory)?;
-                let scores = self.network.output().forward(&next.vector)?;
+                let (next, weights) = layer.step(&embedding.forward(&symbols)?, feed, memory)?;
+                let scores = output.forward(&next.vector)?;
                 *log_probs = scores.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 *attended = weights.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 *feed = next;
@@ -101,7 +106,7 @@ impl Hypotheses for Translations<'_> {
         Ok(())
     }
 
-    fn select(&mut self, from: &[usize]) -> Result<()> {
+    fn select(&mut self, from: &[usize]) -> Result<(), E> {
         match &mut self.path {
             Path::Prepared { stepper, .. } => stepper.select(from),
             Path::Tensors { feed, memory, attended } => {
