@@ -1,7 +1,7 @@
 //! A test set of 1,000 sentences, scored and compared: `cargo bench -p rnn-metrics`.
 
 use divan::Bencher;
-use rnn_metrics::{Bleu, Bootstrap, Chrf, ErrorRate, Metric, Score, Ter};
+use rnn_metrics::{Bleu, Bootstrap, CaptionScores, CaptionTokenizer, Chrf, ErrorRate, Metric, Score, Ter};
 
 const SENTENCES: usize = 1000;
 
@@ -63,6 +63,16 @@ fn word_error_rate(bencher: Bencher) {
 #[divan::bench]
 fn character_error_rate(bencher: Bencher) {
     corpus(bencher, ErrorRate::characters());
+}
+
+/// 1,000 pictures with five references.
+#[divan::bench]
+fn captions(bencher: Bencher) {
+    let [hypotheses, references] = lines();
+    let next = |at: usize, by: usize| references[(at + by) % SENTENCES].as_str();
+    let references: Vec<[&str; 5]> =
+        (0..SENTENCES).map(|at| [0, 1, 2, 3, 4].map(|by| next(at, by))).collect();
+    bencher.bench(|| CaptionScores::new(&hypotheses, &references, CaptionTokenizer::Ptb));
 }
 
 /// 1,000 samples for both systems.

@@ -22,24 +22,30 @@
 //! | [`chrf`] | [`Chrf`]: F-score of character n-grams, chrF and chrF++ |
 //! | [`ter`] | [`Ter`]: edits with shifts of phrases |
 //! | [`error_rate`] | [`ErrorRate`]: word and character error rates, and the alignments |
+//! | [`caption`] | [`CaptionScores`]: BLEU, ROUGE-L and [`Cider`] of image captions |
 //! | [`bootstrap`] | [`Bootstrap`]: confidence, and is one system better than another? |
 //! | [`report`] | alignments to read, the worst sentences first, as text and HTML |
 //! | [`tokenize`] | [`Tokenizer`]: how BLEU cuts a line into words |
+//! | [`ptb`] | how the evaluation of COCO captions cuts a caption into words |
 //! | [`metric`] | [`Metric`] and [`Score`]: what they have in common |
 //!
 //! BLEU, chrF and TER are those of [sacreBLEU](https://github.com/mjpost/sacrebleu) 2.6 (Post
 //! 2018, *A Call for Clarity in Reporting BLEU Scores*), the error rates those of
-//! [jiwer](https://github.com/jitsi/jiwer) 4.0: same defaults, same numbers. Tests compare with
-//! both. The hypotheses are one line for each sentence, and so is each set of references.
+//! [jiwer](https://github.com/jitsi/jiwer) 4.0, those of captions those of
+//! [pycocoevalcap](https://github.com/salaniz/pycocoevalcap) 1.2: same defaults, same numbers. Tests
+//! compare with all three. The hypotheses are one line for each sentence, and so is each set of
+//! references; pictures have as many references as they have.
 
 pub mod bleu;
 pub mod bootstrap;
+pub mod caption;
 pub mod chrf;
 pub mod error_rate;
 mod levenshtein;
 pub mod metric;
 mod ngrams;
 mod numbering;
+pub mod ptb;
 pub mod report;
 pub mod ter;
 pub mod tokenize;
@@ -47,6 +53,7 @@ mod whitespace;
 
 pub use bleu::{Bleu, BleuScore, Smoothing};
 pub use bootstrap::{Bootstrap, Comparison, Estimate};
+pub use caption::{CaptionBleu, CaptionScores, CaptionTokenizer, Cider, CiderVariant, RougeL};
 pub use chrf::{Chrf, ChrfScore};
 pub use error_rate::{Alignment, ErrorCounts, ErrorRate, Unit};
 pub use metric::{Metric, Score, Statistics};
@@ -75,6 +82,20 @@ pub enum Error {
     /// Not one sentence.
     #[error("there are no sentences to score")]
     NoSentences,
+    /// There is not one hypothesis for each picture.
+    #[error("there are {hypotheses} hypotheses for {pictures} pictures: one is needed for each")]
+    Pictures {
+        /// How many hypotheses there are.
+        hypotheses: usize,
+        /// For how many pictures there are references.
+        pictures: usize,
+    },
+    /// A picture has not one reference.
+    #[error("picture {picture} has no references to compare with")]
+    PictureWithoutReference {
+        /// Which picture it is, from 1 on.
+        picture: usize,
+    },
     /// A setting is outside its range.
     #[error("{name} is {value}; it must be {range}")]
     Setting {
@@ -88,6 +109,9 @@ pub enum Error {
     /// A name that is no [`Tokenizer`].
     #[error("unknown tokenizer {0:?}: choose none, 13a, intl, zh or char")]
     UnknownTokenizer(String),
+    /// A name that is no [`CaptionTokenizer`].
+    #[error("unknown tokenizer of captions {0:?}: choose ptb, char, zh or none")]
+    UnknownCaptionTokenizer(String),
     /// A name that is no [`Smoothing`].
     #[error(
         "unknown smoothing {0:?}: choose none, floor, add-k or exp; floor[0.1] and add-k[1] give the value"
