@@ -1,5 +1,6 @@
 //! The cards of all data sets, one module each.
 
+mod captioning;
 mod fsdd;
 mod librispeech;
 mod multi30k;
@@ -9,6 +10,7 @@ mod tinyshakespeare;
 mod translation;
 mod workspace;
 
+pub use captioning::CAPTIONING;
 pub use fsdd::FSDD;
 pub use librispeech::{LIBRISPEECH_DEV_CLEAN, LIBRISPEECH_TRAIN_CLEAN_100};
 pub use multi30k::MULTI30K;
@@ -22,6 +24,7 @@ use crate::card::Card;
 
 /// Every card, sorted by name.
 pub const ALL: &[&Card] = &[
+    &CAPTIONING,
     &FSDD,
     &LIBRISPEECH_DEV_CLEAN,
     &LIBRISPEECH_TRAIN_CLEAN_100,
