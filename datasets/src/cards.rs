@@ -1,6 +1,9 @@
 //! The cards of all data sets, one module each.
 
 mod captioning;
+mod coco;
+mod emoji;
+mod flickr8k;
 mod fsdd;
 mod librispeech;
 mod multi30k;
@@ -11,6 +14,9 @@ mod translation;
 mod workspace;
 
 pub use captioning::CAPTIONING;
+pub use coco::COCO;
+pub use emoji::EMOJI;
+pub use flickr8k::FLICKR8K;
 pub use fsdd::FSDD;
 pub use librispeech::{LIBRISPEECH_DEV_CLEAN, LIBRISPEECH_TRAIN_CLEAN_100};
 pub use multi30k::MULTI30K;
@@ -25,6 +31,9 @@ use crate::card::Card;
 /// Every card, sorted by name.
 pub const ALL: &[&Card] = &[
     &CAPTIONING,
+    &COCO,
+    &EMOJI,
+    &FLICKR8K,
     &FSDD,
     &LIBRISPEECH_DEV_CLEAN,
     &LIBRISPEECH_TRAIN_CLEAN_100,
