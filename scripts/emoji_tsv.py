@@ -7,14 +7,14 @@
 reads the three packages as `datasets get emoji` leaves them in the first folder, and writes to the
 second, which must not be there:
 
-    images/google_1f600.png, images/twitter_1f600.png, ...   as they are in the packages
+    images/google_1f600.png, images/twitter_1f600.png, ...   as they are in the packages, with transparency
     train.tsv, val.tsv                                       image, en, de, fr, es, zh, ja
 
 The first column names a file in images/. The names are those of the CLDR, as emojibase has them; zh is
 Simplified Chinese. An emoji that lacks a picture or one of its six names is left out. A hash of its
 code points decides which part an emoji is in, so that everybody has the same parts: one in nine
 validates, in the pictures of Google and of Twitter alike. The skin tones of an emoji are emoji of
-their own.
+their own: one may be in another part than the next.
 
 Only Python's standard library is needed, 3.10 or later.
 """

@@ -13,7 +13,7 @@ pub static COCO: Card = Card {
             annotations/captions_*.json,\nwhich names for each caption the photograph's number, with \
             twelve digits its file. About 640\npixels wide. Lin and others (2014), Microsoft COCO: \
             Common Objects in Context; captions by\nChen and others (2015).",
-    licence: "captions: CC BY 4.0; photographs: Flickr's terms of use, each under the licence in the JSON files",
+    licence: "captions: CC BY 4.0; photographs: Flickr's terms of use, and a licence each in the JSON files",
     home: "https://cocodataset.org/",
     split: "train2017 trains, val2017 validates; the captions of the test are not public",
     applications: &["captioning"],

@@ -9,8 +9,8 @@ pub static EMOJI: Card = Card {
     title: "7,572 pictures of emoji with names in six languages",
     about: "Three npm packages: the emoji of Google (Noto Emoji) and of Twitter (Twemoji) as PNG files, \
             and\ntheir names in many languages (emojibase, from the Unicode CLDR). \
-            scripts/emoji_tsv.py makes of\nthem pictures of 64 by 64 pixels, and UTF-8 files with the \
-            columns image, en, de, fr, es, zh\n(Simplified Chinese) and ja.",
+            scripts/emoji_tsv.py makes of\nthem pictures of 64 by 64 pixels with transparency, and UTF-8 \
+            files with the columns image, en,\nde, fr, es, zh (Simplified Chinese) and ja.",
     licence: "pictures: Apache-2.0 (Google), CC BY 4.0 (Twitter); names and the packages themselves: MIT",
     home: "https://github.com/iamcal/emoji-data, https://github.com/milesj/emojibase",
     split: "train (6,736 pictures), val (836), by a hash of the code points; no emoji is in both",

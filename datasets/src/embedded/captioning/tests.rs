@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
@@ -209,22 +209,24 @@ fn training_captions_never_say_what_is_held_out() {
     }
 }
 
+/// How often each word, or character, stands in the captions.
+fn unit_counts(part: &[Scene], language: Language) -> BTreeMap<String, usize> {
+    let captions: Vec<_> = part.iter().flat_map(|scene| scene.captions(language)).collect();
+    let mut counts = BTreeMap::new();
+    for unit in captions.iter().flat_map(|caption| language.units(caption)) {
+        *counts.entry(unit.to_owned()).or_insert(0) += 1;
+    }
+    counts
+}
+
 #[test]
 fn training_has_every_word_hundreds_of_times() {
-    let count = |part: &[Scene], language: Language| {
-        let captions: Vec<_> = part.iter().flat_map(|scene| scene.captions(language)).collect();
-        let mut counts = HashMap::new();
-        for unit in captions.iter().flat_map(|caption| language.units(caption)) {
-            *counts.entry(unit.to_owned()).or_insert(0) += 1;
-        }
-        counts
-    };
     for (language, words) in [(Language::English, 32), (Language::Chinese, 33)] {
-        let known = count(&captioning().train, language);
+        let known = unit_counts(&captioning().train, language);
         assert!(known.values().all(|count| *count >= 200), "{known:?}");
         assert_eq!(known.len(), words, "{known:?}");
         for part in [&captioning().validation, &captioning().test] {
-            assert!(count(part, language).keys().all(|word| known.contains_key(word)));
+            assert!(unit_counts(part, language).keys().all(|word| known.contains_key(word)));
         }
     }
 }
@@ -341,17 +343,13 @@ proptest! {
         }
     }
 
-    /// Whatever words a model puts together, they are judged without a panic, and
-    /// what is grammatical in English is what would be written.
+    /// Whatever words a model puts together, they are judged without a panic.
     #[test]
     fn any_row_of_words_is_judged(words in prop::collection::vec(0usize..40, 0..12), index in 0usize..500) {
         let scene = &captioning().test[index];
         for language in Language::ALL {
-            let captions: Vec<_> = captioning().train[..200].iter().flat_map(|scene| scene.captions(language)).collect();
-            let mut known: Vec<_> = captions.iter().flat_map(|caption| language.units(caption)).collect();
-            known.sort_unstable();
-            known.dedup();
-            let units: Vec<_> = words.iter().map(|word| known[word % known.len()]).collect();
+            let known: Vec<_> = unit_counts(&captioning().train[..200], language).into_keys().collect();
+            let units: Vec<_> = words.iter().map(|word| known[word % known.len()].as_str()).collect();
             let caption = units.join(if language == Language::English { " " } else { "" });
             scene.judge(&caption, language);
             (0..units.len()).for_each(|unit| drop(scene.named(&caption, unit, language)));
