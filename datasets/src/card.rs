@@ -32,13 +32,13 @@ pub enum Source {
     /// Texts that are built into the program; `datasets get` writes them to
     /// files.
     Embedded(&'static [EmbeddedFile]),
-    /// Texts that are built into the program, and sounds that it makes;
-    /// `datasets get` writes both to files.
+    /// Texts that are built into the program, and sounds or pictures that it
+    /// makes; `datasets get` writes both to files.
     Synthesized {
-        /// What is said in the sounds.
+        /// What is said in the sounds, or of the pictures.
         texts: &'static [EmbeddedFile],
-        /// The sounds.
-        sounds: &'static Sounds,
+        /// The sounds or pictures.
+        made: &'static MadeFiles,
     },
     /// Files to download.
     Remote(&'static [RemoteFile]),
@@ -55,9 +55,9 @@ pub struct EmbeddedFile {
     pub text: fn() -> &'static str,
 }
 
-/// Sound files that the program makes.
+/// Sounds or pictures that the program makes.
 #[derive(Debug)]
-pub struct Sounds {
+pub struct MadeFiles {
     /// The folder below the set's folder that they are in.
     pub folder: &'static str,
     /// The names of all files below the set's folder, with their sizes in bytes.
@@ -106,7 +106,7 @@ impl Card {
         let known = |(name, bytes)| (name, Some(bytes));
         match self.source {
             Source::Embedded(_) => texts.map(known).collect(),
-            Source::Synthesized { sounds, .. } => texts.chain(sounds.named()).map(known).collect(),
+            Source::Synthesized { made, .. } => texts.chain(made.named()).map(known).collect(),
             Source::Remote(files) => files.iter().map(|file| (file.file, file.bytes)).collect(),
             Source::Archive(_) => vec![],
         }
@@ -123,7 +123,7 @@ impl Source {
     }
 }
 
-impl Sounds {
+impl MadeFiles {
     fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
         (self.files)().iter().map(|(name, bytes)| (name.as_str(), *bytes))
     }
@@ -146,11 +146,11 @@ impl fmt::Display for Card {
         }
         match self.source {
             Source::Embedded(_) => Ok(()),
-            Source::Synthesized { sounds, .. } => {
-                let bytes: u64 = sounds.named().map(|(_, bytes)| bytes).sum();
-                writeln!(f, "\nfolder       {}/{}", self.name, sounds.folder)?;
+            Source::Synthesized { made, .. } => {
+                let bytes: u64 = made.named().map(|(_, bytes)| bytes).sum();
+                writeln!(f, "\nfolder       {}/{}", self.name, made.folder)?;
                 writeln!(f, "  address    made by the program")?;
-                writeln!(f, "  size       {} files, {bytes} bytes", sounds.named().count())
+                writeln!(f, "  size       {} files, {bytes} bytes", made.named().count())
             }
             Source::Remote(files) => files.iter().try_for_each(|remote| {
                 writeln!(f, "\nfile         {}/{}", self.name, remote.file)?;

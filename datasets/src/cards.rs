@@ -1,5 +1,9 @@
 //! The cards of all data sets, one module each.
 
+mod captioning;
+mod coco;
+mod emoji;
+mod flickr8k;
 mod fsdd;
 mod librispeech;
 mod multi30k;
@@ -9,6 +13,10 @@ mod tinyshakespeare;
 mod translation;
 mod workspace;
 
+pub use captioning::CAPTIONING;
+pub use coco::COCO;
+pub use emoji::EMOJI;
+pub use flickr8k::FLICKR8K;
 pub use fsdd::FSDD;
 pub use librispeech::{LIBRISPEECH_DEV_CLEAN, LIBRISPEECH_TRAIN_CLEAN_100};
 pub use multi30k::MULTI30K;
@@ -22,6 +30,10 @@ use crate::card::Card;
 
 /// Every card, sorted by name.
 pub const ALL: &[&Card] = &[
+    &CAPTIONING,
+    &COCO,
+    &EMOJI,
+    &FLICKR8K,
     &FSDD,
     &LIBRISPEECH_DEV_CLEAN,
     &LIBRISPEECH_TRAIN_CLEAN_100,

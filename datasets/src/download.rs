@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body, Proxy};
 
-use crate::card::{Archive, Card, EmbeddedFile, RemoteFile, Sounds, Source};
+use crate::card::{Archive, Card, EmbeddedFile, MadeFiles, RemoteFile, Source};
 use crate::data_root::DataRoot;
 use crate::sha256;
 use crate::unpack;
@@ -185,10 +185,10 @@ pub fn get(card: &Card, root: &DataRoot, url: Option<&str>, progress: &ProgressB
     fs::create_dir_all(home).map_err(at(home))?;
     match card.source {
         Source::Embedded(files) => write_texts(files, &folder),
-        Source::Synthesized { texts, sounds } => {
-            let sounds = write_sounds(sounds, &folder)?;
-            // What names the sounds comes after them.
-            Ok([vec![sounds], write_texts(texts, &folder)?].concat())
+        Source::Synthesized { texts, made } => {
+            let made = write_made(made, &folder)?;
+            // What names the sounds or pictures comes after them.
+            Ok([vec![made], write_texts(texts, &folder)?].concat())
         }
         Source::Remote([file]) => {
             let url = url.unwrap_or(file.url);
@@ -234,16 +234,16 @@ fn write_texts(files: &[EmbeddedFile], folder: &Path) -> Result<Vec<Obtained>> {
     files.iter().map(|file| write_embedded(folder.join(file.file), (file.text)().as_bytes())).collect()
 }
 
-/// Tells of the folder with all the sounds in it.
-fn write_sounds(sounds: &Sounds, folder: &Path) -> Result<Obtained> {
-    let path = folder.join(sounds.folder);
+/// Tells of the folder with all that was made in it.
+fn write_made(made: &MadeFiles, folder: &Path) -> Result<Obtained> {
+    let path = folder.join(made.folder);
     fs::create_dir_all(&path).map_err(at(&path))?;
     let write = |(index, (name, _)): (usize, &(String, u64))| {
         let path = folder.join(name);
-        let content = (sounds.content)(index).map_err(at(&path))?;
+        let content = (made.content)(index).map_err(at(&path))?;
         write_embedded(path, &content)
     };
-    let written = (sounds.files)().par_iter().enumerate().map(write).collect::<Result<Vec<_>>>()?;
+    let written = (made.files)().par_iter().enumerate().map(write).collect::<Result<Vec<_>>>()?;
     let is_there = written.iter().all(|obtained| obtained.how == How::AlreadyThere);
     let how = if is_there { How::AlreadyThere } else { How::Written };
     Ok(Obtained { path, how, unverified: None })

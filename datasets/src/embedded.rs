@@ -1,8 +1,10 @@
 //! The data that is built into the program.
 
+pub mod captioning;
 pub mod speech;
 mod translation;
 
+pub use captioning::{Captioning, Scene, captioning};
 pub use speech::{Speech, Utterance, pronunciations, speech};
 pub use translation::{Pair, Translation, translation, tsv};
 

@@ -13,6 +13,6 @@ pub mod embedded;
 mod sha256;
 mod unpack;
 
-pub use card::{Archive, Card, EmbeddedFile, RemoteFile, Sounds, Source};
+pub use card::{Archive, Card, EmbeddedFile, MadeFiles, RemoteFile, Source};
 pub use data_root::{DataRoot, NoDataRoot};
 pub use download::{DownloadError, How, Obtained, get};

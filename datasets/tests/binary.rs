@@ -164,6 +164,29 @@ fn get_writes_every_sound_that_the_tables_of_speech_name() {
 }
 
 #[test]
+fn get_writes_every_picture_that_the_tables_of_captioning_name() {
+    let root = tempfile::tempdir().unwrap();
+    for outcome in ["written", "already there"] {
+        let got = datasets(root.path()).args(["get", "captioning"]).assert().success();
+        got.stdout(contains(outcome).count(4));
+    }
+    let folder = root.path().join("captioning");
+    let set = datasets::embedded::captioning();
+    for (part, scenes) in [("train", &set.train), ("validation", &set.validation), ("test", &set.test)] {
+        let table = fs::read_to_string(folder.join(format!("{part}.tsv"))).unwrap();
+        let rows: Vec<Vec<_>> = table.lines().map(|line| line.split('\t').collect()).collect();
+        assert_eq!(rows[0], ["image", "en", "zh-Hant"]);
+        assert_eq!(rows.len(), 1 + 4 * scenes.len());
+        for (row, scene) in rows[1..].iter().step_by(4).zip(scenes) {
+            assert_eq!(row.len(), 3);
+            assert_eq!(fs::read(folder.join("images").join(row[0])).unwrap(), scene.png().unwrap());
+        }
+    }
+    let here = predicates::str::is_match("captioning .* here").unwrap();
+    datasets(root.path()).arg("list").assert().success().stdout(here);
+}
+
+#[test]
 fn what_cannot_be_printed_is_a_usage_error_that_says_what_can() {
     let root = tempfile::tempdir().unwrap();
     let cases = [

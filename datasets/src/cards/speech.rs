@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use crate::card::{Card, EmbeddedFile, Sounds, Source};
+use crate::card::{Card, EmbeddedFile, MadeFiles, Source};
 use crate::embedded::speech::{Part, files};
 
 /// Spoken digits from a formant synthesiser of our own.
@@ -22,7 +22,7 @@ pub static SPEECH: Card = Card {
             EmbeddedFile { file: "validation.tsv", text: validation },
             EmbeddedFile { file: "test.tsv", text: test },
         ],
-        sounds: &Sounds { folder: files::FOLDER, files: files::sounds, content: files::sound },
+        made: &MadeFiles { folder: files::FOLDER, files: files::sounds, content: files::sound },
     },
 };
 
