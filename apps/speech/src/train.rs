@@ -36,6 +36,9 @@ pub struct DataConfig {
     /// The recordings to learn from. Set by `--data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<Source>,
+    /// More recordings to learn from, that are never chosen by. Set by `--also`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also: Option<Source>,
     /// The recordings to choose a model by. Set by `--validation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Source>,
@@ -43,7 +46,7 @@ pub struct DataConfig {
     /// is not given either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<Selection>,
-    /// The only recordings that are used, of both.
+    /// The only recordings that are used, of `train` and `validation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Selection>,
     /// CRC-32C of both, by which a resumed run knows them again. Set when the run starts.
@@ -183,6 +186,10 @@ pub struct TrainArgs {
     /// manifest (.tsv, .csv, .jsonl), or `embedded`
     #[arg(long, value_name = "DATA")]
     pub data: Option<String>,
+    /// More recordings to learn from, such as `embedded-digits`, digits of a hundred synthetic voices; --where and
+    /// --hold-out leave them alone
+    #[arg(long, value_name = "DATA")]
+    pub also: Option<String>,
     /// Recordings to choose a model by, in the same forms
     #[arg(long, value_name = "DATA")]
     pub validation: Option<String>,
@@ -403,6 +410,15 @@ pub fn read(source: &Source, layout: &Layout, only: Option<&Selection>) -> Resul
 /// # Errors
 /// [`UsageError`] when there are none; those of [`read`].
 pub fn parts(config: &DataConfig, seed: u64) -> Result<Parts> {
+    let (mut train, validation) = divided(config, seed)?;
+    if let Some(also) = &config.also {
+        train.extend(corpus::read(also, &config.layout)?);
+    }
+    Ok((train, validation))
+}
+
+/// The recordings of a run without those of [`DataConfig::also`].
+fn divided(config: &DataConfig, seed: u64) -> Result<Parts> {
     let train = config.train.as_ref().ok_or_else(|| {
         UsageError::new(format!(
             "there are no recordings to learn from: give --data DATA, a folder or a manifest, or `{}`",
@@ -514,14 +530,18 @@ fn alphabet(train: &[Utterance], data: &DataConfig, head: Head) -> Result<Alphab
 }
 
 fn fresh(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Parts)> {
-    let is_embedded = args.data.as_deref().is_some_and(|name| name.starts_with(corpus::EMBEDDED));
+    let train = args.data.as_deref().map(|name| Source::named(name, Part::Train)).transpose()?;
+    let is_embedded = matches!(train, Some(Source::Embedded(_)));
     let mut config =
         args.run.settings(|| if is_embedded { RunConfig::embedded() } else { RunConfig::default() })?;
     args.apply(&mut config);
     config.training.seed = seed.unwrap_or(config.training.seed);
-    if let Some(name) = &args.data {
-        config.data.train = Some(Source::named(name, Part::Train)?);
+    if train.is_some() {
+        config.data.train = train;
         config.data.validation = is_embedded.then_some(Source::Embedded(Part::Validation));
+    }
+    if let Some(name) = &args.also {
+        config.data.also = Some(Source::named(name, Part::Train)?);
     }
     if let Some(name) = &args.validation {
         config.data.validation = Some(Source::named(name, Part::Validation)?);
@@ -549,6 +569,9 @@ fn resumed(args: &TrainArgs, seed: Option<u64>) -> Result<(RunConfig, Parts)> {
     }
     if let Some(name) = &args.data {
         config.data.train = Some(Source::named(name, Part::Train)?);
+    }
+    if let Some(name) = &args.also {
+        config.data.also = Some(Source::named(name, Part::Train)?);
     }
     if let Some(name) = &args.validation {
         config.data.validation = Some(Source::named(name, Part::Validation)?);

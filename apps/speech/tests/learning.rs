@@ -111,6 +111,29 @@ fn every_epoch_changes_the_recordings_anew() {
     assert!((first - second).abs() > 1.0, "{first} {second}");
 }
 
+#[test]
+fn more_recordings_are_learnt_from_and_never_chosen_by() {
+    let data = speech::train::DataConfig {
+        train: Some(Source::Embedded(Part::Validation)),
+        only: Some("voice=40-44".parse().unwrap()),
+        hold_out: Some("voice=40".parse().unwrap()),
+        ..Default::default()
+    };
+    let (train, validation) = speech::train::parts(&data, 1).unwrap();
+    let with_more = speech::train::DataConfig { also: Some(Source::EmbeddedDigits), ..data };
+    let (more, same) = speech::train::parts(&with_more, 1).unwrap();
+    let names = |utterances: &[Utterance]| -> Vec<String> {
+        utterances.iter().map(|utterance| utterance.name.clone()).collect()
+    };
+    assert_eq!((train.len(), validation.len()), (60, 15));
+    assert_eq!(names(&same), names(&validation));
+    assert_eq!(names(&more[..60]), names(&train));
+    assert_eq!(
+        names(&more[60..]),
+        names(&corpus::read(&Source::EmbeddedDigits, &Layout::default()).unwrap())
+    );
+}
+
 /// A streaming model that has learnt a part of the built-in digits.
 static TRAINED: LazyLock<(tempfile::TempDir, SpeechModel)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();

@@ -32,7 +32,9 @@ pub use voice::Voice;
 
 /// The seed of [`speech`].
 const SEED: u64 = 42;
-/// Samples per second of [`speech`].
+/// The seed of [`single_digits`].
+const SINGLE_SEED: u64 = 7;
+/// Samples per second of both.
 const RATE: u32 = 8000;
 /// Every utterance has so many random numbers to itself, of 32 bits.
 const NUMBERS: u32 = 32;
@@ -108,6 +110,27 @@ pub fn speech() -> &'static Speech {
     static SET: LazyLock<Speech> =
         LazyLock::new(|| Speech::drawn_from(SEED, RATE).expect("the rate is one of those there are"));
     &SET
+}
+
+/// Single digits, at 8,000 samples per second: each voice says each of the ten, with another microphone each time.
+///
+/// Voices from 70 on are heard in no part of [`speech`].
+///
+/// ```
+/// let digits = datasets::embedded::speech::single_digits(70..72);
+/// assert_eq!(digits.len(), 20);
+/// assert_eq!((digits[13].voice, &digits[13].text[..]), (71, "three"));
+/// ```
+pub fn single_digits(voices: Range<u32>) -> Vec<Utterance> {
+    let synthesizer = Synthesizer::new(RATE).expect("the rate is one of those there are");
+    let say = |(voice, digit): (u32, u8)| {
+        let mut generator =
+            Generator::at(SINGLE_SEED, u128::from(10 * u64::from(voice) + u64::from(digit)) << NUMBERS);
+        let recording = Recording::drawn(&mut generator);
+        synthesizer.speak(&[digit], &Voice::numbered(voice), &recording, &mut generator)
+    };
+    let digits: Vec<(u32, u8)> = voices.flat_map(|voice| (0..10).map(move |digit| (voice, digit))).collect();
+    digits.into_par_iter().map(say).collect()
 }
 
 /// How the words of the set are pronounced: of each, its pronunciations, equally likely, as phonemes in the

@@ -9,6 +9,7 @@ mod source;
 mod text;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ impl Sound {
 pub fn read(source: &Source, layout: &Layout) -> Result<Vec<Utterance>> {
     let utterances = match source {
         Source::Embedded(part) => embedded(*part),
+        Source::EmbeddedDigits => embedded_digits(),
         Source::Manifest(path) => manifest::read(path, &layout.columns)?,
         Source::Folder(path) => folder::read(path, layout.names.as_ref())?,
     };
@@ -94,6 +96,27 @@ fn embedded(part: Part) -> Vec<Utterance> {
     utterances.iter().enumerate().map(utterance).collect()
 }
 
+/// The voices of the built-in single digits.
+const DIGIT_VOICES: Range<u32> = 100..200;
+/// Silence that is left before and after such a digit, in samples: 20 ms.
+const DIGIT_MARGIN: usize = 160;
+
+/// The single digits of the built-in voices, with the field `voice`.
+fn embedded_digits() -> Vec<Utterance> {
+    let utterance = |said: datasets::embedded::Utterance| {
+        let (digit, word) = (said.digits[0], said.words[0]);
+        let end = (word.end + DIGIT_MARGIN).min(said.samples.len());
+        let samples = said.samples[word.start.saturating_sub(DIGIT_MARGIN)..end].to_vec();
+        Utterance {
+            name: format!("voice-{}-{digit}", said.voice),
+            text: digit.to_string(),
+            fields: BTreeMap::from([("voice".to_owned(), said.voice.to_string())]),
+            sound: Sound::Memory(Arc::new(Audio { samples, rate: said.rate })),
+        }
+    };
+    datasets::embedded::speech::single_digits(DIGIT_VOICES).into_iter().map(utterance).collect()
+}
+
 /// CRC-32C of all names and texts, by which a resumed run knows its data again.
 pub fn fingerprint(utterances: &[Utterance]) -> u32 {
     rnn_train::fingerprint(utterances.iter().map(|utterance| (&utterance.name[..], &utterance.text[..])))
@@ -114,6 +137,19 @@ mod tests {
         assert!(fields["phonemes"].starts_with("SIL:0:"));
         assert!(fields["phonemes"].ends_with(&format!(":{}", said.samples.len())));
         assert_eq!(sound.read()?, Audio { samples: said.samples.clone(), rate: 8000 });
+        Ok(())
+    }
+
+    #[test]
+    fn the_built_in_digits_are_single_words_of_voices_that_the_set_has_not() -> Result<()> {
+        let utterances = read(&Source::EmbeddedDigits, &Layout::default())?;
+        assert_eq!(utterances.len(), 1000);
+        for (number, Utterance { text, fields, sound, .. }) in utterances.iter().enumerate() {
+            assert_eq!(*text, (number % 10).to_string());
+            assert_eq!(fields["voice"], (100 + number / 10).to_string());
+            assert!(Part::ALL.iter().all(|part| !part.voices().contains(&(100 + number as u32 / 10))));
+            assert!((0.15..1.0).contains(&sound.read()?.duration()));
+        }
         Ok(())
     }
 

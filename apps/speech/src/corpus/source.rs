@@ -16,6 +16,8 @@ use super::{NamePattern, Part};
 pub enum Source {
     /// A part of the built-in set of spoken digits.
     Embedded(Part),
+    /// Single digits said by a hundred other voices of the same synthesiser; what is said is written as a numeral.
+    EmbeddedDigits,
     /// A table with the path of a recording and its text in each row: tab-separated (`.tsv`),
     /// comma-separated (`.csv`), or one JSON object in each line (`.jsonl`, `.ndjson`). A path is
     /// relative to the folder of the table.
@@ -28,6 +30,9 @@ pub enum Source {
 
 /// The name of the built-in set on the command line.
 pub const EMBEDDED: &str = "embedded";
+
+/// The name of the built-in single digits.
+const EMBEDDED_DIGITS: &str = "embedded-digits";
 
 /// How a source is laid out, where it is not as one expects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +48,16 @@ pub struct Layout {
 impl Source {
     /// What `--data` and its kin name: a folder, a manifest, or `embedded`, which is the part `part`
     /// of the built-in set; `embedded-train`, `embedded-validation` and `embedded-test` say which.
+    /// `embedded-digits` are its single digits.
     ///
     /// # Errors
     /// [`UsageError`] for what is neither a folder nor has the ending of a manifest.
     pub fn named(name: &str, part: Part) -> Result<Self, UsageError> {
         if name == EMBEDDED {
             return Ok(Self::Embedded(part));
+        }
+        if name == EMBEDDED_DIGITS {
+            return Ok(Self::EmbeddedDigits);
         }
         let is_named = |part: &Part| name == format!("{EMBEDDED}-{}", part.name());
         if let Some(part) = Part::ALL.into_iter().find(is_named) {
@@ -71,7 +80,7 @@ impl Source {
     /// The file or folder; none for the built-in set.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::EmbeddedDigits => None,
             Self::Manifest(path) | Self::Folder(path) => Some(path),
         }
     }
@@ -81,6 +90,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded(part) => write!(f, "the built-in set ({})", part.name()),
+            Self::EmbeddedDigits => f.write_str("the built-in digits"),
             Self::Manifest(path) | Self::Folder(path) => path.display().fmt(f),
         }
     }
@@ -95,6 +105,7 @@ mod tests {
         let named = |name: &str| Source::named(name, Part::Validation);
         assert_eq!(named("embedded").unwrap(), Source::Embedded(Part::Validation));
         assert_eq!(named("embedded-test").unwrap(), Source::Embedded(Part::Test));
+        assert_eq!(named("embedded-digits").unwrap(), Source::EmbeddedDigits);
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(named(folder.path().to_str().unwrap()).unwrap(), Source::Folder(folder.path().into()));
         assert!(matches!(named("a.TSV").unwrap(), Source::Manifest(path) if path.is_absolute()));
@@ -109,7 +120,9 @@ mod tests {
             source: Source,
             layout: Layout,
         }
-        for source in [Source::Embedded(Part::Test), Source::Manifest("/a/b.tsv".into())] {
+        for source in
+            [Source::Embedded(Part::Test), Source::EmbeddedDigits, Source::Manifest("/a/b.tsv".into())]
+        {
             let columns = Columns { text: Some("sentence".into()), ..Columns::default() };
             let names = Some("{label}_{speaker}".parse().unwrap());
             let config = Config { source, layout: Layout { names, columns } };
