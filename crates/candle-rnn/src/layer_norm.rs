@@ -33,6 +33,18 @@ impl LayerNorm {
     /// # Errors
     /// When the last dimension of `xs` is not `size`.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        self.apply(xs, false)
+    }
+
+    /// `relu(y)` of [`forward`](Self::forward)'s y, as one node.
+    ///
+    /// # Errors
+    /// When the last dimension of `xs` is not `size`.
+    pub fn forward_relu(&self, xs: &Tensor) -> Result<Tensor> {
+        self.apply(xs, true)
+    }
+
+    fn apply(&self, xs: &Tensor, rectified: bool) -> Result<Tensor> {
         if xs.dim(D::Minus1)? != self.weight.elem_count() {
             bail!("input of shape {:?}, expected [..., {}]", xs.dims(), self.weight.elem_count());
         }
@@ -40,8 +52,9 @@ impl LayerNorm {
             true => xs.contiguous()?.apply_op3(
                 &self.weight.contiguous()?,
                 &self.bias.contiguous()?,
-                Normalize { eps: self.eps },
+                Normalize { eps: self.eps, rectified },
             ),
+            false if rectified => self.reference(xs)?.relu(),
             false => self.reference(xs),
         }
     }
@@ -64,6 +77,8 @@ const BLOCK: usize = 256;
 /// The normalisation as one node.
 struct Normalize {
     eps: f64,
+    /// Whether what is below 0 becomes 0.
+    rectified: bool,
 }
 
 /// `x̂ = (x - E[x]) / √(Var[x] + ε)`; gives `1 / √(Var[x] + ε)`.
@@ -99,8 +114,9 @@ impl<R: Real> Kernel<R> for Standardize<'_, R> {
     }
 }
 
-/// x̂ becomes `x̂ · γ + β`.
+/// x̂ becomes `x̂ · γ + β`, or 0 where that is below, if it is rectified.
 struct Scale<'a, R> {
+    rectified: bool,
     weight: &'a [R],
     bias: &'a [R],
     xs: &'a mut [R],
@@ -113,18 +129,21 @@ impl<R: Real> Kernel<R> for Scale<'_, R> {
     fn run<L: Lanes<Real = R>>(self, l: L) {
         for j in l.pieces(self.xs.len()) {
             let (weight, bias) = (l.load(&self.weight[j.clone()]), l.load(&self.bias[j.clone()]));
-            l.store(l.load(&self.xs[j.clone()]).mul_add(weight, bias), &mut self.xs[j]);
+            let y = l.load(&self.xs[j.clone()]).mul_add(weight, bias);
+            l.store(if self.rectified { y.relu() } else { y }, &mut self.xs[j]);
         }
     }
 }
 
-/// With `δ = ∂L/∂y`, `g = δ ⊙ γ` and σ the deviation:
+/// With `δ = ∂L/∂y` (0 where y was made 0), `g = δ ⊙ γ` and σ the deviation:
 ///
 /// ```text
 /// ∂L/∂x = (g − E[g] − x̂ E[g ⊙ x̂]) / σ      ∂L/∂γ += δ ⊙ x̂      ∂L/∂β += δ
 /// ```
 struct NormalizeBack<'a, R> {
+    rectified: bool,
     weight: &'a [R],
+    bias: &'a [R],
     deltas: &'a [R],
     /// 1 / σ
     inverse: R,
@@ -139,11 +158,19 @@ impl<R: Real> Kernel<R> for NormalizeBack<'_, R> {
 
     #[inline(always)]
     fn run<L: Lanes<Real = R>>(self, l: L) {
-        let Self { weight, deltas, inverse, standard, d_weight, d_bias } = self;
+        let Self { rectified, weight, bias, deltas, inverse, standard, d_weight, d_bias } = self;
+        let delta = |j: std::ops::Range<usize>, x: L::Vector, weight: L::Vector| {
+            let delta = l.load(&deltas[j.clone()]);
+            match rectified {
+                true => delta.where_positive(x.mul_add(weight, l.load(&bias[j]))),
+                false => delta,
+            }
+        };
         let (mut sum, mut along) = (l.splat(R::zero()), l.splat(R::zero()));
         for j in l.pieces(standard.len()) {
-            let (delta, x) = (l.load(&deltas[j.clone()]), l.load(&standard[j.clone()]));
-            let g = delta * l.load(&weight[j.clone()]);
+            let (x, weight) = (l.load(&standard[j.clone()]), l.load(&weight[j.clone()]));
+            let delta = delta(j.clone(), x, weight);
+            let g = delta * weight;
             sum = sum + g;
             along = g.mul_add(x, along);
             l.store(delta.mul_add(x, l.load(&d_weight[j.clone()])), &mut d_weight[j.clone()]);
@@ -153,8 +180,8 @@ impl<R: Real> Kernel<R> for NormalizeBack<'_, R> {
         let mean = |sum| l.splat(R::from_f64(total(l, sum).to_f64() / count));
         let (mean_g, mean_along, inverse) = (mean(sum), mean(along), l.splat(inverse));
         for j in l.pieces(standard.len()) {
-            let g = l.load(&deltas[j.clone()]) * l.load(&weight[j.clone()]);
-            let dx = g - mean_g - l.load(&standard[j.clone()]) * mean_along;
+            let (x, weight) = (l.load(&standard[j.clone()]), l.load(&weight[j.clone()]));
+            let dx = delta(j.clone(), x, weight) * weight - mean_g - x * mean_along;
             l.store(dx * inverse, &mut standard[j]);
         }
     }
@@ -168,17 +195,24 @@ impl Normalize {
         blocks.for_each(|(ys, xs)| {
             for (ys, xs) in ys.chunks_exact_mut(size).zip(xs.chunks_exact(size)) {
                 R::dispatch(Standardize { eps: self.eps, xs, standard: ys });
-                R::dispatch(Scale { weight, bias, xs: ys });
+                R::dispatch(Scale { rectified: self.rectified, weight, bias, xs: ys });
             }
         });
         R::to_cpu_storage_owned(ys)
     }
 
-    fn backward<R: Real>(&self, xs: &Tensor, weight: &Tensor, deltas: &Tensor) -> Result<[Tensor; 3]> {
+    fn backward<R: Real>(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        deltas: &Tensor,
+    ) -> Result<[Tensor; 3]> {
+        let rectified = self.rectified;
         let size = weight.elem_count();
         let mut dxs = vec![R::zero(); xs.elem_count()];
         let mut sums = vec![R::zero(); 2 * size];
-        let mut pass = |xs: &[R], weight: &[R], deltas: &[R]| {
+        let mut pass = |xs: &[R], weight: &[R], bias: &[R], deltas: &[R]| {
             let blocks = dxs.par_chunks_mut(BLOCK * size).zip(xs.par_chunks(BLOCK * size));
             let of_blocks = blocks.zip(deltas.par_chunks(BLOCK * size)).map(|((dxs, xs), deltas)| {
                 let mut sums = vec![R::zero(); 2 * size];
@@ -186,7 +220,16 @@ impl Normalize {
                 let rows = dxs.chunks_exact_mut(size).zip(xs.chunks_exact(size));
                 for ((standard, xs), deltas) in rows.zip(deltas.chunks_exact(size)) {
                     let inverse = R::dispatch(Standardize { eps: self.eps, xs, standard });
-                    R::dispatch(NormalizeBack { weight, deltas, inverse, standard, d_weight, d_bias });
+                    R::dispatch(NormalizeBack {
+                        rectified,
+                        weight,
+                        bias,
+                        deltas,
+                        inverse,
+                        standard,
+                        d_weight,
+                        d_bias,
+                    });
                 }
                 sums
             });
@@ -195,8 +238,10 @@ impl Normalize {
             }
         };
         with_numbers(xs, |xs| {
-            with_numbers(weight, |weight| with_numbers(deltas, |deltas| pass(xs, weight, deltas)))
-        })???;
+            with_numbers(weight, |weight| {
+                with_numbers(bias, |bias| with_numbers(deltas, |deltas| pass(xs, weight, bias, deltas)))
+            })
+        })????;
         let device = xs.device();
         let d_bias = Tensor::from_slice(&sums[size..], size, device)?;
         let d_weight = Tensor::from_slice(&sums[..size], size, device)?;
@@ -231,13 +276,13 @@ impl CustomOp3 for Normalize {
         &self,
         xs: &Tensor,
         weight: &Tensor,
-        _: &Tensor,
+        bias: &Tensor,
         _: &Tensor,
         deltas: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let [dxs, d_weight, d_bias] = match xs.dtype() {
-            DType::F32 => self.backward::<f32>(xs, weight, deltas)?,
-            _ => self.backward::<f64>(xs, weight, deltas)?,
+            DType::F32 => self.backward::<f32>(xs, weight, bias, deltas)?,
+            _ => self.backward::<f64>(xs, weight, bias, deltas)?,
         };
         Ok((Some(dxs), Some(d_weight), Some(d_bias)))
     }
@@ -279,16 +324,22 @@ mod tests {
         };
         let (xs, factors) = (random(&[3, 100, 37])?, random(&[3, 100, 37])?);
         let (weight, bias) = (random(&[37])?, random(&[37])?);
-        let norm = LayerNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), eps: 1e-5 };
-        let (ours, truth) = (norm.forward(&xs)?, norm.reference(&xs)?);
-        let difference = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.max_all()?.to_scalar::<f32>();
-        assert!(difference(&ours, &truth)? < 1e-5);
-        let gradients = |ys: Tensor| ys.mul(&factors)?.sum_all()?.backward();
-        let (ours, truth) = (gradients(ours)?, gradients(truth)?);
-        for variable in [&xs, &weight, &bias] {
-            let of = |store: &candle_core::backprop::GradStore| store.get(variable.as_tensor()).cloned();
-            let (Some(ours), Some(truth)) = (of(&ours), of(&truth)) else { panic!("a gradient is missing") };
-            assert!(difference(&ours, &truth)? < 2e-4);
+        let norm =
+            LayerNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), eps: 1e-5 };
+        let plain = (norm.forward(&xs)?, norm.reference(&xs)?);
+        let rectified = (norm.forward_relu(&xs)?, norm.reference(&xs)?.relu()?);
+        for (ours, truth) in [plain, rectified] {
+            let difference = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.max_all()?.to_scalar::<f32>();
+            assert!(difference(&ours, &truth)? < 1e-5);
+            let gradients = |ys: Tensor| ys.mul(&factors)?.sum_all()?.backward();
+            let (ours, truth) = (gradients(ours)?, gradients(truth)?);
+            for variable in [&xs, &weight, &bias] {
+                let of = |store: &candle_core::backprop::GradStore| store.get(variable.as_tensor()).cloned();
+                let (Some(ours), Some(truth)) = (of(&ours), of(&truth)) else {
+                    panic!("a gradient is missing")
+                };
+                assert!(difference(&ours, &truth)? < 2e-4);
+            }
         }
         Ok(())
     }

@@ -275,7 +275,8 @@ fn a_loss_of_where_is_looked_has_the_gradients_of_plain_operations() -> Result<(
         for between in [Between::Nothing, Between::Gate] {
             let case = Case::new(Cell::Gru, score, between, DType::F64)?;
             let memory = case.layer.memory(&case.memory, &case.places)?;
-            let attend = || case.layer.forward_with_weights(&case.xs, Some(&case.lengths), &case.state, &memory);
+            let attend =
+                || case.layer.forward_with_weights(&case.xs, Some(&case.lengths), &case.state, &memory);
             let (vectors, weights) = attend()?;
             assert_eq!(largest_difference(&vectors, &case.run(false)?)?, 0.);
             // Rows of the memory's padding are not looked at.
@@ -283,7 +284,8 @@ fn a_loss_of_where_is_looked_has_the_gradients_of_plain_operations() -> Result<(
             assert!(largest_difference(&sums, &sums.ones_like()?)? < 1e-12);
 
             // The plain path's queries are the states, which only the cell's own layer gives.
-            let attention = candle_rnn::Attention::new(score, 4, 3, case.parameters.builder().pp("attention"))?;
+            let attention =
+                candle_rnn::Attention::new(score, 4, 3, case.parameters.builder().pp("attention"))?;
             let queries = Var::from_tensor(&case.upstream.narrow(2, 0, 4)?.contiguous()?)?;
             let places = attention.memory(&case.memory, &case.places)?;
             let factors = case.upstream.narrow(2, 1, 6)?;
@@ -293,7 +295,8 @@ fn a_loss_of_where_is_looked_has_the_gradients_of_plain_operations() -> Result<(
             let ours = loss(attention.forward_with_weights(&queries, &places)?)?.backward()?;
             let truth = loss(attention.reference(&queries, &places)?)?.backward()?;
             let named = case.parameters.named().into_iter().filter(|(name, _)| name.starts_with("attention"));
-            let inputs = [("memory".to_owned(), case.memory.clone()), ("queries".to_owned(), queries.clone())];
+            let inputs =
+                [("memory".to_owned(), case.memory.clone()), ("queries".to_owned(), queries.clone())];
             for (name, variable) in named.chain(inputs) {
                 let ours = gradient(&ours, &name, &variable, &case.what);
                 let truth = gradient(&truth, &name, &variable, &case.what);

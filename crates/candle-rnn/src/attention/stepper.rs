@@ -59,7 +59,9 @@ impl PreparedAttentionRnn {
         }
         let additive = layer.attention().additive();
         let gate = match layer.gate() {
-            Some(gate) => Some((pack(gate.weight())?, gate.bias().map(vector).transpose()?.unwrap_or_default())),
+            Some(gate) => {
+                Some((pack(gate.weight())?, gate.bias().map(vector).transpose()?.unwrap_or_default()))
+            }
             None => None,
         };
         let combine_bias = match layer.combine().bias() {

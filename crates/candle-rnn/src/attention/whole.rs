@@ -197,9 +197,7 @@ impl Whole {
             })
         };
         with_numbers(queries, |queries| {
-            with_numbers(&weights, |weights| {
-                with_numbers(outputs, |outputs| pass(queries, weights, outputs))
-            })
+            with_numbers(&weights, |weights| with_numbers(outputs, |outputs| pass(queries, weights, outputs)))
         })????;
         let Gradients { queries: d_queries, values, keys, v } = gradients;
         let tensor = |numbers, like: &Tensor| Tensor::from_vec(numbers, like.shape(), &Device::Cpu);

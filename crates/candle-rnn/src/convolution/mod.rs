@@ -44,7 +44,13 @@ impl Side {
 
     /// The inputs that the kernel of an output sees: the first place of the kernel that is not on padding,
     /// and the range of inputs.
-    fn seen(&self, output: usize, stride: usize, kernel: usize, inputs: usize) -> (usize, std::ops::Range<usize>) {
+    fn seen(
+        &self,
+        output: usize,
+        stride: usize,
+        kernel: usize,
+        inputs: usize,
+    ) -> (usize, std::ops::Range<usize>) {
         let first = output * stride;
         let skipped = self.before.saturating_sub(first);
         let from = first + skipped - self.before;

@@ -133,7 +133,8 @@ impl PlainStep<'_> {
         let x = Tensor::cat(&[x, &fed], 1)?;
         let state = weights.step(self.cell, &x, &self.cell_state(state)?.contiguous()?)?;
         let h = state.narrow(1, 0, self.cell.output_size(self.hidden()?))?.contiguous()?;
-        let (vector, _) = attentional_vector(&feeding.attention, None, &feeding.combine, &h, &feeding.memory)?;
+        let (vector, _) =
+            attentional_vector(&feeding.attention, None, &feeding.combine, &h, &feeding.memory)?;
         Tensor::cat(&[&state, &vector], 1)
     }
 }
