@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use candle_rnn::Lengths;
+use rnn_train::batches::{TeacherForced, padded};
 use rnn_train::{BatchLimits, Batches};
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +14,6 @@ pub struct Example {
     /// The target.
     pub target: Vec<u32>,
 }
-
-/// What stands for no target on padding.
-pub const IGNORED: u32 = u32::MAX;
 
 /// How large a batch may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +49,7 @@ pub struct Padded {
     pub source_lengths: Lengths,
     /// What the decoder reads, `[batch, target time]`: the beginning, then the targets but the last.
     pub inputs: Tensor,
-    /// What it is to say, `[batch, target time]`, [`IGNORED`] on padding.
+    /// What it is to say, `[batch, target time]`, [`IGNORED`](rnn_train::batches::IGNORED) on padding.
     pub targets: Tensor,
     /// Symbols of each target.
     pub target_lengths: Lengths,
@@ -65,38 +63,16 @@ impl Padded {
     pub fn new(examples: &[&Example], begin: u32, device: &Device) -> Result<Self> {
         let (sources, targets): (Vec<&[u32]>, Vec<&[u32]>) =
             examples.iter().map(|example| (&example.source[..], &example.target[..])).unzip();
-        let shifted: Vec<Vec<u32>> = targets
-            .iter()
-            .map(|target| {
-                [begin]
-                    .into_iter()
-                    .chain(target.split_last().map_or(&[][..], |(_, rest)| rest).iter().copied())
-                    .collect()
-            })
-            .collect();
-        let shifted: Vec<&[u32]> = shifted.iter().map(Vec::as_slice).collect();
         let (sources, source_lengths) = padded(&sources, 0, device)?;
-        let (inputs, _) = padded(&shifted, begin, device)?;
-        let (targets, target_lengths) = padded(&targets, IGNORED, device)?;
-        Ok(Self { sources, source_lengths, inputs, targets, target_lengths })
+        let TeacherForced { inputs, targets, lengths } = TeacherForced::new(&targets, begin, device)?;
+        Ok(Self { sources, source_lengths, inputs, targets, target_lengths: lengths })
     }
-}
-
-/// Rows of symbols as `[rows, time]`, and their lengths.
-///
-/// # Errors
-/// No row, or an empty one.
-pub fn padded(rows: &[&[u32]], padding: u32, device: &Device) -> Result<(Tensor, Lengths)> {
-    let time = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    let lengths = Lengths::new(rows.iter().map(|row| row.len()).collect(), time)?;
-    let fill =
-        |row: &&[u32]| row.iter().copied().chain(std::iter::repeat(padding)).take(time).collect::<Vec<_>>();
-    let symbols: Vec<u32> = rows.iter().flat_map(fill).collect();
-    Ok((Tensor::from_vec(symbols, (rows.len(), time), device)?, lengths))
 }
 
 #[cfg(test)]
 mod tests {
+    use rnn_train::batches::IGNORED;
+
     use super::*;
 
     #[test]

@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 use candle_rnn::{CrossEntropy, Mode};
 use rnn_metrics::{Bleu, Chrf, Metric, Score, Ter, Tokenizer};
+use rnn_train::batches::IGNORED;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{Example, IGNORED, Padded};
+use crate::batches::{Example, Padded};
 use crate::corpus::Pair;
 use crate::network::Network;
 use crate::translator::{TranslateConfig, Translation, Translator};

@@ -8,10 +8,10 @@ use anyhow::Result;
 use app_kit::{UsageError, check_matmul};
 use candle_core::{DType, Device};
 use candle_rnn::{CrossEntropy, Generator, LossSum, Mode, Parameters};
-use rnn_train::batches::{Batches, Epoch};
+use rnn_train::batches::{Batches, Epoch, IGNORED};
 use rnn_train::{Evaluation, Position, Task};
 
-use crate::batches::{BatchConfig, Example, IGNORED, Padded};
+use crate::batches::{BatchConfig, Example, Padded};
 use crate::corpus::Pair;
 use crate::evaluate::{self, Measures};
 use crate::model::{TranslationConfig, TranslationModel};

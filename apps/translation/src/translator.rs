@@ -7,10 +7,12 @@ use app_kit::UsageError;
 use candle_core::Device;
 use candle_rnn::{Generator, Mode};
 use language_model::{Continuations, LanguageModel};
-use rnn_decode::{AttentionDecoder, BeamSearch, Ensemble, Found, Fusion, Hypotheses, Request, Sampling, draw};
+use rnn_decode::{
+    AttentionDecoder, BeamSearch, Ensemble, Found, Fusion, Hypotheses, Request, Sampling, draw,
+};
+use rnn_train::batches::padded;
 use serde::Serialize;
 
-use crate::batches::padded;
 use crate::model::TranslationModel;
 use crate::vocabulary::{Encoded, Vocabularies};
 

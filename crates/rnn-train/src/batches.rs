@@ -1,8 +1,9 @@
-//! Examples of about the same length side by side.
+//! Examples of about the same length side by side, and as tensors.
 
 use std::ops::Range;
 
-use candle_rnn::Generator;
+use candle_core::{Device, Result, Tensor};
+use candle_rnn::{Generator, Lengths};
 
 /// How large a batch may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,51 @@ impl Epoch {
     /// The examples of a batch.
     pub fn batch(&self, number: usize) -> &[usize] {
         &self.examples[self.batches[number].clone()]
+    }
+}
+
+/// What stands for no target on padding.
+pub const IGNORED: u32 = u32::MAX;
+
+/// Rows of symbols as `[rows, time]`, and their lengths.
+///
+/// # Errors
+/// No row, or an empty one.
+pub fn padded(rows: &[&[u32]], padding: u32, device: &Device) -> Result<(Tensor, Lengths)> {
+    let time = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+    let lengths = Lengths::new(rows.iter().map(|row| row.len()).collect(), time)?;
+    let fill =
+        |row: &&[u32]| row.iter().copied().chain(std::iter::repeat(padding)).take(time).collect::<Vec<_>>();
+    let symbols: Vec<u32> = rows.iter().flat_map(fill).collect();
+    Ok((Tensor::from_vec(symbols, (rows.len(), time), device)?, lengths))
+}
+
+/// What a decoder reads and what it is to say, which is one symbol ahead (teacher forcing).
+#[derive(Clone, Debug)]
+pub struct TeacherForced {
+    /// `[batch, time]`: the beginning, then the targets but the last.
+    pub inputs: Tensor,
+    /// `[batch, time]`, [`IGNORED`] on padding.
+    pub targets: Tensor,
+    /// Symbols of each target.
+    pub lengths: Lengths,
+}
+
+impl TeacherForced {
+    /// Puts targets side by side; each begins with the symbol `begin`.
+    ///
+    /// # Errors
+    /// No target, or an empty one.
+    pub fn new(targets: &[&[u32]], begin: u32, device: &Device) -> Result<Self> {
+        let shifted = |target: &&[u32]| {
+            let read = target.split_last().map_or(&[][..], |(_, rest)| rest);
+            [begin].into_iter().chain(read.iter().copied()).collect()
+        };
+        let shifted: Vec<Vec<u32>> = targets.iter().map(shifted).collect();
+        let shifted: Vec<&[u32]> = shifted.iter().map(Vec::as_slice).collect();
+        let (inputs, _) = padded(&shifted, begin, device)?;
+        let (targets, lengths) = padded(targets, IGNORED, device)?;
+        Ok(Self { inputs, targets, lengths })
     }
 }
 

@@ -99,7 +99,7 @@ pub use flags::TrainingArgs;
 pub use gradients::Gradients;
 pub use measure::Measure;
 pub use optimizer::{Optimizer, OptimizerConfig};
-pub use progress::ProgressStyle;
+pub use progress::{ProgressStyle, Work};
 pub use run_folder::RunFolder;
 pub use schedule::{Schedule, ScheduleState};
 pub use task::{Evaluation, Position, Task};

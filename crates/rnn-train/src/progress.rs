@@ -1,6 +1,7 @@
 //! What a training shows while it runs, on the standard error stream: a bar on a terminal, plain
 //! lines elsewhere.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,67 @@ enum Sink {
     Hidden,
 }
 
+impl Sink {
+    fn new(style: ProgressStyle, total: usize, template: &str) -> Self {
+        let bar = || {
+            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+            Self::Bar(match BarStyle::with_template(template) {
+                Ok(style) => bar.with_style(style.progress_chars("━╸─")),
+                Err(_) => bar,
+            })
+        };
+        match style {
+            ProgressStyle::Hidden => Self::Hidden,
+            ProgressStyle::Lines => Self::Lines,
+            ProgressStyle::Bar => bar(),
+            ProgressStyle::Auto if stderr().is_terminal() => bar(),
+            ProgressStyle::Auto => Self::Lines,
+        }
+    }
+}
+
+impl ProgressStyle {
+    /// Shows the progress of work on `total` items before a training or without one; `unit` is what they are
+    /// called ("pictures").
+    pub fn work(self, total: usize, unit: &'static str) -> Work {
+        let template = format!("{{bar:24}} {{pos}}/{{len}} {unit} · {{eta}} left");
+        let now = Instant::now();
+        Work { sink: Sink::new(self, total, &template), total, unit, started: now, last_line: Cell::new(now) }
+    }
+}
+
+/// The progress of work on a number of items.
+pub struct Work {
+    sink: Sink,
+    total: usize,
+    unit: &'static str,
+    started: Instant,
+    last_line: Cell<Instant>,
+}
+
+impl Work {
+    /// So many items are done.
+    pub fn set(&self, done: usize) {
+        match &self.sink {
+            Sink::Bar(bar) => bar.set_position(done as u64),
+            Sink::Lines if self.last_line.get().elapsed().as_secs_f64() >= LINE_SECONDS && done > 0 => {
+                self.last_line.set(Instant::now());
+                let left = self.started.elapsed().as_secs_f64() / done as f64 * (self.total - done) as f64;
+                eprintln!("{done} of {} {} · {} left", self.total, self.unit, duration(left));
+            }
+            Sink::Lines | Sink::Hidden => {}
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Sink::Bar(bar) = &self.sink {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 impl Progress {
     pub fn new(
         style: ProgressStyle,
@@ -67,21 +129,7 @@ impl Progress {
         unit: &'static str,
         monitored: Measure,
     ) -> Self {
-        let bar = || {
-            let bar = ProgressBar::with_draw_target(Some(total_steps as u64), ProgressDrawTarget::stderr());
-            let template = "{bar:24} step {pos}/{len} · {msg}";
-            Sink::Bar(match BarStyle::with_template(template) {
-                Ok(style) => bar.with_style(style.progress_chars("━╸─")),
-                Err(_) => bar,
-            })
-        };
-        let sink = match style {
-            ProgressStyle::Hidden => Sink::Hidden,
-            ProgressStyle::Lines => Sink::Lines,
-            ProgressStyle::Bar => bar(),
-            ProgressStyle::Auto if stderr().is_terminal() => bar(),
-            ProgressStyle::Auto => Sink::Lines,
-        };
+        let sink = Sink::new(style, total_steps, "{bar:24} step {pos}/{len} · {msg}");
         let now = Instant::now();
         Self {
             sink,

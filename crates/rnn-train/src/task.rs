@@ -90,6 +90,12 @@ pub trait Task {
     /// exists, is empty and temporary: the trainer moves it into place when it is whole.
     fn save_model(&self, folder: &Path) -> anyhow::Result<()>;
 
+    /// By how much the learning rate of a variable is multiplied, by its name: below 1 for weights that have
+    /// been trained before. The same at every call.
+    fn rate_factor(&self, _name: &str) -> f64 {
+        1.0
+    }
+
     /// What the items of the loss are called in the progress display: "characters", "tokens".
     fn unit(&self) -> &'static str {
         "items"

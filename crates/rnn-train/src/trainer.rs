@@ -250,7 +250,8 @@ impl<'a> Trainer<'a> {
         let total_batches = config.epochs * batches as f64;
         let total_steps = (total_batches / config.accumulate as f64).ceil().max(1.0) as usize;
 
-        let mut optimizer = Optimizer::new(&config.optimizer, task.parameters().named())?;
+        let optimizer = Optimizer::new(&config.optimizer, task.parameters().named())?;
+        let mut optimizer = optimizer.with_rate_factors(|name| task.rate_factor(name));
         let newest = checkpoint::newest(&folder.checkpoints())?;
         let (generator, state) = match &newest {
             Some(path) if !resume => bail!(

@@ -31,6 +31,8 @@ struct Slot {
     moments: Moments,
     /// How many updates it had (a step without a gradient is none).
     steps: i64,
+    /// By how much the learning rate is multiplied.
+    rate: f64,
 }
 
 #[derive(Debug)]
@@ -65,9 +67,16 @@ impl Optimizer {
                 (DType::F64, Device::Cpu) if fused => Moments::F64(vec![vec![0.0; size]; count]),
                 _ => Moments::Tensors((0..count).map(|_| variable.zeros_like()).collect::<Result<_>>()?),
             };
-            Ok(Slot { name, variable, moments, steps: 0 })
+            Ok(Slot { name, variable, moments, steps: 0, rate: 1.0 })
         };
         Ok(Self { config: config.clone(), slots: variables.into_iter().map(slot).collect::<Result<_>>()? })
+    }
+
+    /// The same optimiser with learning rates that are multiplied, for each variable by what `factor` gives
+    /// for its name.
+    pub fn with_rate_factors(mut self, factor: impl Fn(&str) -> f64) -> Self {
+        self.slots.iter_mut().for_each(|slot| slot.rate = factor(&slot.name));
+        self
     }
 
     /// The configuration it was made with.
@@ -98,7 +107,7 @@ impl Optimizer {
         for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
             if let Some(gradient) = gradient {
                 slot.steps += 1;
-                let rule = self.config.rule(slot.steps, learning_rate);
+                let rule = self.config.rule(slot.steps, learning_rate * slot.rate);
                 slot.update(rule, factor, gradient)?;
             }
         }
@@ -428,6 +437,18 @@ mod tests {
         assert_eq!(idle.to_vec1::<f32>()?, [5.0]);
         assert_eq!(optimizer.state()?["idle.step"].to_scalar::<i64>()?, 0);
         assert!(used.to_vec1::<f32>()?[0] < 1.0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_variable_with_a_rate_of_its_own_moves_by_so_much() -> Result<()> {
+        let (slow, fast) = (Var::new(&[1.0f32], &Device::Cpu)?, Var::new(&[1.0f32], &Device::Cpu)?);
+        let variables = vec![("slow".to_owned(), slow.clone()), ("fast".to_owned(), fast.clone())];
+        let optimizer = Optimizer::new(&OptimizerConfig::sgd(), variables.clone())?;
+        let mut optimizer = optimizer.with_rate_factors(|name| if name == "slow" { 0.5 } else { 1.0 });
+        let loss = (slow.as_tensor() + fast.as_tensor())?.sum_all()?;
+        optimizer.step(&Gradients::of(&loss, &variables)?, 0.5)?;
+        assert_eq!((slow.to_vec1::<f32>()?, fast.to_vec1::<f32>()?), (vec![0.75], vec![0.5]));
         Ok(())
     }
 
