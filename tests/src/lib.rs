@@ -4,6 +4,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_rnn::{Activation, Cell, Generator, Parameters, State};
 
+pub mod fuzz;
+
 /// The README's example, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
