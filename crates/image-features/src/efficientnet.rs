@@ -82,7 +82,6 @@ pub struct EfficientNetLite0 {
     stem: Convolution,
     blocks: Vec<Block>,
     head: Convolution,
-    classes: Linear,
 }
 
 impl EfficientNetLite0 {
@@ -102,7 +101,7 @@ impl EfficientNetLite0 {
     }
 
     /// Reads or creates the weights `stem.weight`, `stem.bias`, `blocks.0.depthwise.weight`, …, `head.weight`,
-    /// `classes.weight`, …, which [`folded`](Self::folded) makes of the published ones.
+    /// …, which [`folded`](Self::folded) makes of the published ones.
     ///
     /// # Errors
     /// A weight that is missing or has another shape.
@@ -128,19 +127,14 @@ impl EfficientNetLite0 {
                 is_residual: stride == 1 && input == output,
             })
         };
-        let classes = vb.pp("classes");
         Ok(Self {
             stem: dense([STEM, 3, 3, 3], 2, vb.pp("stem"))?,
             blocks: blocks().enumerate().map(block).collect::<Result<_>>()?,
             head: dense([Self::GLOBAL, Self::REGION, 1, 1], 1, vb.pp("head"))?,
-            classes: Linear::from_weight(
-                classes.get((CLASSES, Self::GLOBAL), "weight")?,
-                Some(classes.get(CLASSES, "bias")?),
-            ),
         })
     }
 
-    /// The weights by the names of [`new`](Self::new), from those of the published PyTorch state_dict, the
+    /// The weights by the names of [`new`](Self::new) and [`classes`](Self::classes), from those of the published PyTorch state_dict, the
     /// batch norms being made part of them.
     ///
     /// # Errors
@@ -189,12 +183,14 @@ impl EfficientNetLite0 {
         Ok(Seen { regions, global })
     }
 
-    /// The scores of ImageNet's classes, `[batch, 1000]`.
+    /// The layer that gives the scores of ImageNet's 1,000 classes from what a picture is as a whole; its
+    /// weights are `classes.weight` and `classes.bias`.
     ///
     /// # Errors
-    /// When the shapes do not fit.
-    pub fn logits(&self, seen: &Seen) -> Result<Tensor> {
-        self.classes.forward(&seen.global)
+    /// A weight that is missing or has another shape.
+    pub fn classes(vb: VarBuilder) -> Result<Linear> {
+        let vb = vb.pp("classes");
+        Ok(Linear::from_weight(vb.get((CLASSES, Self::GLOBAL), "weight")?, Some(vb.get(CLASSES, "bias")?)))
     }
 }
 

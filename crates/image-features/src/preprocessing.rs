@@ -43,12 +43,7 @@ pub struct Piece {
 impl Piece {
     /// All of a picture.
     pub fn whole(picture: &Picture) -> Self {
-        Self {
-            left: 0.0,
-            top: 0.0,
-            width: f64::from(picture.width()),
-            height: f64::from(picture.height()),
-        }
+        Self { left: 0.0, top: 0.0, width: f64::from(picture.width()), height: f64::from(picture.height()) }
     }
 }
 
@@ -123,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_picture_of_any_shape_becomes_a_square_of_numbers() {
-        let of = |width, height| Picture::new(width, height, vec![255; 3 * (width * height) as usize]).unwrap();
+        let of =
+            |width, height| Picture::new(width, height, vec![255; 3 * (width * height) as usize]).unwrap();
         let preprocessing = Preprocessing { size: 9, ..Preprocessing::default() };
         for (width, height) in [(1, 1), (9, 9), (300, 2), (3, 40)] {
             let pixels = preprocessing.pixels(&of(width, height)).unwrap();

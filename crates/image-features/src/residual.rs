@@ -1,8 +1,8 @@
 //! A small residual network (He et al. 2016), to be trained from scratch on a CPU.
 //!
 //! ```text
-//! x = relu(norm(conv₅ₓ₅(picture), stride 2))
-//! x = relu(norm(conv₃ₓ₃(relu(norm(conv₃ₓ₃(x, stride 2))))) + norm(conv₁ₓ₁(x, stride 2)))    for each stage
+//! x = relu(norm(conv₇ₓ₇(picture, stride 4)))
+//! x = relu(norm(conv₃ₓ₃(relu(norm(conv₃ₓ₃(x, stride 2)))) + conv₁ₓ₁(x, stride 2)))    for each stage
 //! ```
 //!
 //! The norms are over the channels of a place (Ba et al. 2016) rather than over the batch: a picture does not
@@ -17,14 +17,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResidualConfig {
-    /// Channels after the first convolution and after each stage; each halves the sides of the picture.
+    /// Channels after the first convolution, which makes one place of four by four pixels, and after each
+    /// stage, which halves the sides of the picture.
     pub channels: Vec<usize>,
 }
 
 impl Default for ResidualConfig {
-    /// 32, 64 and 128 channels: a picture of 64 pixels becomes a grid of 8 by 8 regions.
+    /// 64 and 128 channels: a picture of 64 pixels becomes a grid of 8 by 8 regions.
     fn default() -> Self {
-        Self { channels: vec![32, 64, 128] }
+        Self { channels: vec![64, 128] }
     }
 }
 
@@ -36,9 +37,12 @@ impl ResidualConfig {
 
     /// Regions along a side of a picture of so many pixels.
     pub fn grid(&self, size: usize) -> usize {
-        self.channels.iter().fold(size, |size, _| size.div_ceil(2))
+        self.channels.iter().skip(1).fold(size.div_ceil(STEM), |size, _| size.div_ceil(2))
     }
 }
+
+/// Pixels of a side that the first convolution makes a place of.
+const STEM: usize = 4;
 
 /// A convolution and what makes its outputs comparable.
 #[derive(Clone, Debug)]
@@ -59,8 +63,11 @@ impl Normed {
         Self { convolution: self.convolution.with_matmul(matmul), ..self }
     }
 
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&self.convolution.forward(xs)?)
+    /// `relu(norm(convolution of xs))`, with something added before the norm.
+    fn forward(&self, xs: &Tensor, added: Option<&Tensor>) -> Result<Tensor> {
+        let ys = self.convolution.forward(xs)?;
+        let ys = added.map_or(Ok(ys.clone()), |added| ys + added)?;
+        self.norm.forward_relu(&ys)
     }
 }
 
@@ -69,7 +76,7 @@ impl Normed {
 struct Stage {
     first: Normed,
     second: Normed,
-    shortcut: Normed,
+    shortcut: Convolution,
 }
 
 impl Stage {
@@ -77,13 +84,13 @@ impl Stage {
         Ok(Self {
             first: Normed::new(input, output, 3, 2, vb.pp("first"))?,
             second: Normed::new(output, output, 3, 1, vb.pp("second"))?,
-            shortcut: Normed::new(input, output, 1, 2, vb.pp("shortcut"))?,
+            shortcut: Convolution::new(input, output, 1, 2, false, vb.pp("shortcut"))?,
         })
     }
 
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let ys = self.second.forward(&self.first.forward(xs)?.relu()?)?;
-        (ys + self.shortcut.forward(xs)?)?.relu()
+        let way_past = self.shortcut.forward(xs)?;
+        self.second.forward(&self.first.forward(xs, None)?, Some(&way_past))
     }
 }
 
@@ -101,11 +108,10 @@ impl Residual {
     /// When there are no channels, or a weight has another shape.
     pub fn new(config: &ResidualConfig, vb: VarBuilder) -> Result<Self> {
         let Some(&first) = config.channels.first() else { bail!("a network without channels") };
-        let stem = Normed::new(3, first, 5, 2, vb.pp("stem"))?;
+        let stem = Normed::new(3, first, 2 * STEM - 1, STEM, vb.pp("stem"))?;
         let stages = config.channels.windows(2).enumerate();
-        let stage = |(number, pair): (usize, &[usize])| {
-            Stage::new(pair[0], pair[1], vb.pp("stages").pp(number))
-        };
+        let stage =
+            |(number, pair): (usize, &[usize])| Stage::new(pair[0], pair[1], vb.pp("stages").pp(number));
         Ok(Self { stem, stages: stages.map(stage).collect::<Result<_>>()? })
     }
 
@@ -116,10 +122,7 @@ impl Residual {
             second: stage.second.with_matmul(matmul),
             shortcut: stage.shortcut.with_matmul(matmul),
         };
-        Self {
-            stem: self.stem.with_matmul(matmul),
-            stages: self.stages.into_iter().map(stage).collect(),
-        }
+        Self { stem: self.stem.with_matmul(matmul), stages: self.stages.into_iter().map(stage).collect() }
     }
 
     /// The regions of pictures `[batch, size, size, 3]`: `[batch, grid, grid, channels]`, of which
@@ -128,7 +131,7 @@ impl Residual {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, pictures: &Tensor) -> Result<Tensor> {
-        let first = self.stem.forward(pictures)?.relu()?;
+        let first = self.stem.forward(pictures, None)?;
         self.stages.iter().try_fold(first, |xs, stage| stage.forward(&xs))
     }
 }
