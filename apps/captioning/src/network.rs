@@ -1,0 +1,345 @@
+//! The network that tells: a decoder that begins from the picture as a whole and, if it attends, looks at its
+//! regions at every word.
+//!
+//! ```text
+//! r_i = relu(LayerNorm(W_r region_i + b_r)) + p_i          what stands at place i, and where that is
+//! h_0 = tanh(W_s [global; mean_i r_i] + b_s)               the picture starts the state (Vinyals et al. 2015)
+//!
+//! h_t = cell(y_{t-1}, h_{t-1})
+//! a_t = tanh(W_c h_t + b_c)                                tell  (Show and Tell)
+//! a_t = tanh(W_c [h_t; σ(W_g h_t + b_g) ⊙ Σ_i α_ti r_i] + b_c)
+//!                                                          attend (Show, Attend and Tell, Xu et al. 2015)
+//! p(y_t | y_1 … y_{t-1}, picture) = softmax(W a_t + b)
+//! ```
+//!
+//! With `words`, each region also says which words of the vocabulary stand for it, and what one says loudest
+//! counts for the picture (Fang et al. 2015, *From captions to visual concepts and back*, with the maximum for
+//! their noisy or): `s_w = max_i (W_v r_i + b_v)_w`. That is for training alone. It tells an encoder that is
+//! trained from scratch what to look for long before the decoder could.
+//!
+//! The state attends after it has read the last word, as in Lu et al. (2017), rather than before: then the
+//! recurrence does not wait for the attention, and all words of a caption attend at once.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use app_kit::UsageError;
+use app_kit::network::CellName;
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+use candle_rnn::{
+    AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, CrossEntropy, Embedding, LayerNorm, Lengths,
+    Linear, LossSum, MatmulPrecision, Memory, Mode, Rnn, RnnConfig, State, dropout,
+};
+use clap::ValueEnum;
+use rnn_decode::AttentionDecoder;
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::{Seen, Sizes};
+
+/// How the picture takes part in what is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DecoderName {
+    /// It starts the state (Vinyals et al. 2015, Show and Tell)
+    Tell,
+    /// It is looked at again at every word (Xu et al. 2015, Show, Attend and Tell)
+    #[default]
+    Attend,
+}
+
+/// The shape of the decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// How the picture takes part.
+    pub decoder: DecoderName,
+    /// The neuron.
+    pub cell: CellName,
+    /// Features of a region as the decoder sees it.
+    pub region_size: usize,
+    /// Features of a symbol's vector, which is also the output's weight (Press and Wolf 2017).
+    pub embedding_size: usize,
+    /// Units of the recurrent layer.
+    pub hidden_size: usize,
+    /// Units of the additive attention.
+    pub attention_size: usize,
+    /// Whether a gate weighs what was seen against what is told anyway.
+    pub gate: bool,
+    /// Whether regions say which words stand for them, for [`LossConfig::words`](crate::task::LossConfig).
+    pub words: bool,
+    /// Probability with which a number is dropped in training: of regions, of symbols' vectors, before the
+    /// output.
+    pub dropout: f64,
+    /// How exactly the factors of matrix products are held in training, on the CPU.
+    pub matmul: MatmulPrecision,
+}
+
+impl Default for NetworkConfig {
+    /// 256 of everything, with attention and a gate; a GRU.
+    fn default() -> Self {
+        Self {
+            decoder: DecoderName::Attend,
+            cell: CellName::Gru,
+            region_size: 256,
+            embedding_size: 256,
+            hidden_size: 256,
+            attention_size: 256,
+            gate: true,
+            words: false,
+            dropout: 0.3,
+            matmul: MatmulPrecision::Full,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// Whether the settings make a network.
+    ///
+    /// # Errors
+    /// [`UsageError`], with what to change.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        for (name, value) in [
+            ("region size", self.region_size),
+            ("embedding size", self.embedding_size),
+            ("hidden size", self.hidden_size),
+            ("attention size", self.attention_size),
+        ] {
+            if value == 0 {
+                return Err(UsageError::new(format!("the {name} must be at least 1")));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let dropout = self.dropout;
+            return Err(UsageError::new(format!(
+                "the dropout must be at least 0 and below 1, not {dropout}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn attending(&self) -> AttentionRnnConfig {
+        AttentionRnnConfig {
+            cell: self.cell.into(),
+            input_size: self.embedding_size,
+            hidden_size: self.hidden_size,
+            memory_size: self.region_size,
+            output_size: self.embedding_size,
+            score: AttentionScore::Additive(self.attention_size),
+            input_feeding: false,
+            gate: self.gate,
+            matmul: self.matmul,
+        }
+    }
+
+    fn telling(&self) -> RnnConfig {
+        RnnConfig {
+            matmul: self.matmul,
+            ..RnnConfig::new(self.cell.into(), self.embedding_size, self.hidden_size)
+        }
+    }
+}
+
+/// A decoder of captions over symbols `0..vocab`.
+#[derive(Clone, Debug)]
+pub struct Network {
+    config: NetworkConfig,
+    region: Linear,
+    norm: LayerNorm,
+    /// `[places, region]`
+    position: Tensor,
+    start: Linear,
+    embedding: Embedding,
+    decoder: Decoder,
+    output: Linear,
+    words: Option<Linear>,
+}
+
+#[derive(Clone, Debug)]
+enum Decoder {
+    Tell { rnn: Box<Rnn>, combine: Linear },
+    Attend(Box<AttentionRnn>),
+}
+
+/// A picture as the decoder sees it.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Where the cell begins, `[batch, state]`.
+    pub state: Tensor,
+    /// What it can attend to; none for a decoder that does not.
+    pub memory: Option<Memory>,
+    /// What its regions say of each word, `[batch, vocab]`, for a loss of words.
+    pub words: Option<Tensor>,
+}
+
+impl Picture {
+    /// The pictures named by `index`, such as each as often as it has captions.
+    ///
+    /// # Errors
+    /// When there is no such row.
+    pub fn rows(&self, index: &[usize]) -> candle_core::Result<Self> {
+        let rows: Vec<u32> = index.iter().map(|&row| row as u32).collect();
+        let state = self.state.index_select(&Tensor::new(rows, self.state.device())?, 0)?;
+        let memory = self.memory.as_ref().map(|memory| memory.rows(index)).transpose()?;
+        // Of the pictures themselves, not of their captions.
+        Ok(Self { state, memory, words: None })
+    }
+}
+
+impl Network {
+    /// Reads or creates the weights `region.weight`, `position`, `start.weight`, `embedding.weight`,
+    /// `decoder.weight_ih_l0`, …, `output.bias` and, with words, `words.weight`, `words.bias`.
+    ///
+    /// # Errors
+    /// Settings that do not fit each other; a weight that is missing or has another shape.
+    pub fn new(config: &NetworkConfig, sizes: Sizes, vocab: usize, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let size = config.embedding_size;
+        // Small at first, for these are also the output's weights.
+        let init = Init::Randn { mean: 0.0, stdev: (size as f64).powf(-0.5) };
+        vb.pp("embedding").get_with_hints((vocab, size), "weight", init)?;
+        let embedding = Embedding::new(vocab, size, vb.pp("embedding"))?;
+        let bias = vb.pp("output").get_with_hints(vocab, "bias", Init::Const(0.0))?;
+        let output = Linear::from_weight(embedding.weight().clone(), Some(bias));
+        let state = Cell::from(config.cell).state_size(config.hidden_size);
+        let start = Linear::new(sizes.global + config.region_size, state, true, vb.pp("start"))?;
+        let near = Init::Randn { mean: 0.0, stdev: 0.1 };
+        let decoder = match config.decoder {
+            DecoderName::Tell => {
+                let rnn = Rnn::new(&config.telling(), vb.pp("decoder"))?;
+                let combine = Linear::new(rnn.output_size(), size, true, vb.pp("decoder").pp("combine"))?;
+                Decoder::Tell { rnn: Box::new(rnn), combine: combine.with_matmul(config.matmul) }
+            }
+            DecoderName::Attend => {
+                Decoder::Attend(Box::new(AttentionRnn::new(&config.attending(), vb.pp("decoder"))?))
+            }
+        };
+        let region = Linear::new(sizes.region, config.region_size, true, vb.pp("region"))?;
+        Ok(Self {
+            region: region.with_matmul(config.matmul),
+            norm: LayerNorm::new(config.region_size, 1e-5, vb.pp("region").pp("norm"))?,
+            position: vb.get_with_hints((sizes.places(), config.region_size), "position", near)?,
+            start: start.with_matmul(config.matmul),
+            embedding,
+            decoder,
+            output: output.with_matmul(config.matmul),
+            words: match config.words {
+                true => Some(Linear::new(config.region_size, vocab, true, vb.pp("words"))?),
+                false => None,
+            },
+            config: config.clone(),
+        })
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// What an encoder has seen, as the decoder sees it.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn look(&self, seen: &Seen, mode: &mut Mode) -> candle_core::Result<Picture> {
+        let regions = self.norm.forward_relu(&self.region.forward(&seen.regions)?)?;
+        let words = match (&self.words, &mode) {
+            (Some(words), Mode::Train(_)) => Some(words.forward(&regions)?.max(1)?),
+            _ => None,
+        };
+        let regions = regions.broadcast_add(&self.position)?;
+        let regions = dropout(&regions, self.config.dropout, mode)?;
+        let whole = Tensor::cat(&[&seen.global, &regions.mean(1)?], 1)?;
+        let memory = match &self.decoder {
+            Decoder::Tell { .. } => None,
+            Decoder::Attend(decoder) => {
+                let (batch, places, _) = regions.dims3()?;
+                Some(decoder.memory(&regions, &Lengths::new(vec![places; batch], places)?)?)
+            }
+        };
+        Ok(Picture { state: self.start.forward(&whole)?.tanh()?, memory, words })
+    }
+
+    /// The vector after each symbol of `inputs [batch, time]` (u32), `[batch, time, embedding]`, and what each
+    /// attended to, `[batch, time, places]`.
+    ///
+    /// # Errors
+    /// Symbols outside the vocabulary.
+    pub fn decode(
+        &self,
+        picture: &Picture,
+        inputs: &Tensor,
+        lengths: &Lengths,
+        mode: &mut Mode,
+    ) -> candle_core::Result<(Tensor, Option<Tensor>)> {
+        let vectors = dropout(&self.embedding.forward(inputs)?, self.config.dropout, mode)?;
+        let (vectors, attended) = match (&self.decoder, &picture.memory) {
+            (Decoder::Attend(decoder), Some(memory)) => {
+                let (vectors, attended) =
+                    decoder.forward_with_weights(&vectors, Some(lengths), &picture.state, memory)?;
+                (vectors, Some(attended))
+            }
+            (Decoder::Tell { rnn, combine }, _) => {
+                let state = first_state(rnn, &picture.state)?;
+                let (states, _) = rnn.forward(&vectors, Some(lengths), Some(&state), mode)?;
+                (combine.forward(&states)?.tanh()?, None)
+            }
+            (Decoder::Attend(_), None) => candle_core::bail!("a picture without regions to attend to"),
+        };
+        Ok((dropout(&vectors, self.config.dropout, mode)?, attended))
+    }
+
+    /// The loss of predicting `targets [batch, time]` from these vectors.
+    ///
+    /// # Errors
+    /// Symbols outside the vocabulary that are not ignored.
+    pub fn loss(
+        &self,
+        loss: CrossEntropy,
+        vectors: &Tensor,
+        targets: &Tensor,
+        mode: &Mode,
+    ) -> candle_core::Result<LossSum> {
+        loss.of_linear(&self.output, vectors, targets, mode)
+    }
+
+    /// The scores of all symbols after these vectors.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn scores(&self, vectors: &Tensor) -> candle_core::Result<Tensor> {
+        self.output.forward(vectors)
+    }
+
+    /// The decoder as it is now, ready for a search; none if it does not attend.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn writer(&self) -> candle_core::Result<Option<AttentionDecoder>> {
+        match &self.decoder {
+            Decoder::Attend(decoder) => {
+                AttentionDecoder::new(&self.embedding, decoder, &self.output).map(Some)
+            }
+            Decoder::Tell { .. } => Ok(None),
+        }
+    }
+
+    /// One step of a decoder that does not attend: the scores of the next symbols, `[batch, vocab]`, and its
+    /// state.
+    ///
+    /// # Errors
+    /// Symbols outside the vocabulary; a decoder that attends.
+    pub fn step(&self, symbols: &Tensor, state: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        let Decoder::Tell { rnn, combine } = &self.decoder else {
+            candle_core::bail!("a decoder that attends has another step")
+        };
+        let vectors = self.embedding.forward(symbols)?;
+        let (states, state) = rnn.step(&vectors, &first_state(rnn, state)?)?;
+        let scores = self.output.forward(&combine.forward(&states)?.tanh()?)?;
+        Ok((scores, state.get(0, 0).clone()))
+    }
+}
+
+/// The state of a recurrent layer from its numbers, `[batch, state]`.
+fn first_state(rnn: &Rnn, numbers: &Tensor) -> candle_core::Result<State> {
+    State::from_tensors(rnn.config(), &HashMap::from([("state.0".to_owned(), numbers.clone())]))
+}

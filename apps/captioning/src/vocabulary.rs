@@ -1,0 +1,104 @@
+//! Captions as symbols.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rnn_text::{Tokenizer, Units};
+use serde::{Deserialize, Serialize};
+
+/// The vocabulary's file.
+pub const FILE: &str = "tokenizer.json";
+
+/// How captions become symbols.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VocabularyConfig {
+    /// The unit that captions are cut into.
+    pub units: Units,
+    /// Size of the vocabulary, for the units `bpe` and `word`.
+    pub size: usize,
+}
+
+impl Default for VocabularyConfig {
+    /// At most 6,000 words.
+    fn default() -> Self {
+        Self { units: Units::Word, size: 6000 }
+    }
+}
+
+/// The symbols of captions. A caption is a line: it ends with the line break, which is also what a decoder
+/// begins with.
+#[derive(Clone, Debug)]
+pub struct Vocabulary {
+    tokenizer: Tokenizer,
+    end: u32,
+}
+
+impl Vocabulary {
+    /// Learns the vocabulary from captions.
+    ///
+    /// # Errors
+    /// A size too small for the units.
+    pub fn train<'a>(captions: impl Iterator<Item = &'a str>, config: &VocabularyConfig) -> Result<Self> {
+        let lines: String = captions.flat_map(|caption| [caption, "\n"]).collect();
+        Self::new(Tokenizer::train(config.units, &lines, config.size)?)
+    }
+
+    fn new(tokenizer: Tokenizer) -> Result<Self> {
+        match tokenizer.encode("\n").ok().as_deref() {
+            Some(&[end]) => Ok(Self { tokenizer, end }),
+            _ => anyhow::bail!("the vocabulary has no line break, which ends a caption"),
+        }
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, by name.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        Self::new(Tokenizer::load(&path)?).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    /// Writes the vocabulary into a folder.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        Ok(self.tokenizer.save(&folder.join(FILE))?)
+    }
+
+    /// What cuts captions and puts them together again.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The symbol that ends a caption, and before its first.
+    pub fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// Symbols that there are.
+    pub fn len(&self) -> usize {
+        self.tokenizer.vocab_size()
+    }
+
+    /// Whether there are none; there is always the end.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The symbols of a caption and its end. Characters that the vocabulary does not have are left out.
+    ///
+    /// # Errors
+    /// What the tokenizer reports.
+    pub fn encode(&self, caption: &str) -> Result<Vec<u32>> {
+        let known: String = match self.tokenizer.unknown() {
+            Some(_) => caption.to_owned(),
+            None => caption.chars().filter(|&character| self.tokenizer.knows(character)).collect(),
+        };
+        let mut symbols = self.tokenizer.encode(&known)?;
+        symbols.push(self.end);
+        Ok(symbols)
+    }
+}
