@@ -3,7 +3,7 @@
 //! Constraint: candle computes a convolution of groups as one convolution for each group, so that a
 //! depthwise layer becomes hundreds of them, and its backward pass on the CPU is ten times as slow as
 //! PyTorch's. Solution: a dense convolution is a product of matrices whose left side has a row of numbers
-//! for each place that the kernel sees ([`Patches`](patches)); a depthwise one goes over the places with
+//! for each place that the kernel sees (`patches`); a depthwise one goes over the places with
 //! all channels side by side. That wants the channels last, which is also what attention reads: a picture
 //! of `height · width` places is a memory as soon as it is flat.
 //!
