@@ -142,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn the_colours_of_a_printer_become_those_of_a_screen() {
+        let picture = Picture::decode(include_bytes!("../tests/fixtures/cmyk.jpg")).unwrap();
+        assert_eq!((picture.width(), picture.height()), (16, 8));
+        let (left, right) = (&picture.pixels()[..3], &picture.pixels()[45..48]);
+        assert!(left[0] > 200 && left[1] < 50 && left[2] < 50, "{left:?}");
+        assert!(right[0] < 50 && right[1] < 50 && right[2] > 200, "{right:?}");
+    }
+
+    #[test]
     fn what_is_no_picture_is_named() {
         let of = |bytes: &[u8]| Picture::decode(bytes).unwrap_err().to_string();
         assert!(of(b"").contains("neither a PNG nor a JPEG"));
