@@ -50,19 +50,18 @@ fn time_grows_linearly_with_the_length() -> Result<()> {
         let warmup = normal(&mut Generator::new(2), &[1, 20_000, 4], DType::F32)?;
         time(&warmup, 3)?;
         // Other work on the machine only ever makes a run slower: the shortest of several
-        // counts. Ten short passes in a row stand as long as one long pass to be disturbed. What is quadratic
-        // would take a hundred times as long, so that half as much again may be the machine.
+        // counts. Ten short passes in a row stand as long as one long pass to be disturbed.
         let (mut short_time, mut long_time) = (f64::INFINITY, f64::INFINITY);
         let begun = Instant::now();
         for run in 0.. {
             short_time = short_time.min(time(&short, 10)?);
             long_time = long_time.min(time(&long, 1)?);
-            if run >= 3 && (long_time <= 15. * short_time || begun.elapsed() > Duration::from_secs(20)) {
+            if run >= 3 && (long_time <= 11. * short_time || begun.elapsed() > Duration::from_secs(20)) {
                 break;
             }
         }
         let ratio = long_time / short_time;
-        assert!(ratio <= 15., "{cell:?}: ten times the steps take {ratio:.1} times as long");
+        assert!(ratio <= 11., "{cell:?}: ten times the steps take {ratio:.1} times as long");
     }
     Ok(())
 }
