@@ -65,7 +65,7 @@ impl Features {
 
     fn open(path: &Path, pictures: usize, sizes: Sizes) -> Result<Self> {
         let damaged = || format!("{} is damaged: remove it, and it is made again", path.display());
-        let (_, metadata) = safetensors_metadata(path).with_context(damaged)?;
+        let metadata = safetensors_metadata(path).with_context(damaged)?;
         // Safety: the file is written whole under another name and never changed.
         let file = unsafe { MmapedSafetensors::new(path) }.with_context(damaged)?;
         let left_out: BTreeSet<usize> =
@@ -114,8 +114,8 @@ impl Features {
     }
 }
 
-/// The header of a safetensors file.
-fn safetensors_metadata(path: &Path) -> Result<(usize, HashMap<String, String>)> {
+/// The metadata of a safetensors file.
+fn safetensors_metadata(path: &Path) -> Result<HashMap<String, String>> {
     use std::io::Read;
     let mut file = fs::File::open(path)?;
     let mut size = [0; 8];
@@ -126,7 +126,7 @@ fn safetensors_metadata(path: &Path) -> Result<(usize, HashMap<String, String>)>
     file.read_exact(&mut header)?;
     let header: serde_json::Value = serde_json::from_slice(&header)?;
     let metadata = header.get("__metadata__").cloned().unwrap_or_else(|| json!({}));
-    Ok((size as usize, serde_json::from_value(metadata)?))
+    Ok(serde_json::from_value(metadata)?)
 }
 
 /// A name for the features of these pictures by this encoder. A file is known by its size and the time of its

@@ -396,13 +396,12 @@ fn tell(scores: &Scores, pictures: usize, json: bool) -> Result<()> {
     writeln!(out, "captions           {}", scores.model)?;
     if let Some(neighbours) = &scores.nearest_neighbour {
         writeln!(out, "nearest neighbour  {neighbours}")?;
-        let ratio = |ours: f64, theirs: f64| ours / theirs;
         writeln!(
             out,
             "times as good      BLEU-1 {:.2}, CIDEr {:.2}, CIDEr-D {:.2}",
-            ratio(scores.model.bleu[0], neighbours.bleu[0]),
-            ratio(scores.model.cider, neighbours.cider),
-            ratio(scores.model.cider_d, neighbours.cider_d),
+            scores.model.bleu[0] / neighbours.bleu[0],
+            scores.model.cider / neighbours.cider,
+            scores.model.cider_d / neighbours.cider_d,
         )?;
     }
     if let Some(truth) = &scores.truth {

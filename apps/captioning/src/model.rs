@@ -71,10 +71,10 @@ impl CaptionModel {
         config.encoder.validate()?;
         let vocabulary = Vocabulary::load(folder.path())?;
         ensure!(
-            vocabulary.len() == config.vocab,
+            vocabulary.size() == config.vocab,
             "the vocabulary in {} has {} symbols but config.toml says {}: the files are of different models",
             folder.path().display(),
-            vocabulary.len(),
+            vocabulary.size(),
             config.vocab
         );
         folder.model(device, |weights| Self::new(config, vocabulary, weights, device))

@@ -250,11 +250,12 @@ impl CaptionTask {
     /// What is seen of the pictures of a batch.
     fn seen(&mut self, batch: Batch) -> Result<Seen> {
         let device = self.parameters.device().clone();
-        let next = self.after();
+        // Of a frozen encoder nothing is made ready ahead.
+        let next = matches!(self.data.pictures, Pictures::Live(_)).then(|| self.after());
         match &mut self.data.pictures {
             Pictures::Kept(features) => features.rows(&batch.pictures, &device),
             Pictures::Live(pictures) => {
-                let pixels = pictures.pixels(batch, Some(next), &device)?;
+                let pixels = pictures.pixels(batch, next, &device)?;
                 let seen = self.encoder.forward(&pixels)?;
                 let waits = self.fine_tuning.is_some_and(|tuning| self.epoch < tuning.after_epochs);
                 Ok(if waits { seen.detach() } else { seen })

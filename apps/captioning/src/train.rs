@@ -369,7 +369,7 @@ pub fn run(
         data.train.iter().map(|example| example.captions.len()).sum::<usize>(),
         data.train.len(),
         data.validation.len(),
-        data.vocabulary.len(),
+        data.vocabulary.size(),
     );
     args.run.train(APPLICATION, &mut task, &config.training, &run, progress, out)
 }
@@ -451,7 +451,7 @@ pub fn task(
     anyhow::ensure!(!examples.is_empty(), "there is not one picture to learn from that can be used");
     anyhow::ensure!(!validation.is_empty(), "there is not one picture to choose a model by that can be used");
     let settings = CaptionConfig {
-        vocab: vocabulary.len(),
+        vocab: vocabulary.size(),
         lowercase: reading.lowercase,
         encoder: config.encoder.clone(),
         network: config.network.clone(),

@@ -79,13 +79,8 @@ impl Vocabulary {
     }
 
     /// Symbols that there are.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.tokenizer.vocab_size()
-    }
-
-    /// Whether there are none; there is always the end.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// The symbols of a caption and its end. Characters that the vocabulary does not have are left out.
