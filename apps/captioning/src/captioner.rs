@@ -91,7 +91,7 @@ impl Captioner {
             let pixels = pictures.iter().map(|picture| preprocessing.pixels(picture));
             let pixels = pixels.collect::<Result<Vec<_>, _>>()?;
             let pixels = image_features::batch(&pixels, preprocessing.size, self.model.device())?;
-            let seen = self.model.encoder().forward(&pixels)?;
+            let seen = self.model.encoder().forward(&pixels, &Mode::Eval)?;
             captions.extend(self.caption_seen(&seen, config)?);
         }
         Ok(captions)

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use app_kit::UsageError;
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_rnn::MatmulPrecision;
+use candle_rnn::{MatmulPrecision, Mode};
 use clap::ValueEnum;
 use image_features::{EfficientNetLite0, Preprocessing, Residual, ResidualConfig};
 use serde::{Deserialize, Serialize};
@@ -157,12 +157,12 @@ impl Encoder {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn forward(&self, pictures: &Tensor) -> candle_core::Result<Seen> {
+    pub fn forward(&self, pictures: &Tensor, mode: &Mode) -> candle_core::Result<Seen> {
         let Sizes { region, .. } = self.sizes;
         let flat = |grid: Tensor| grid.reshape((grid.dim(0)?, self.sizes.places(), region));
         match &self.network {
             Kind::Residual(network) => {
-                let regions = flat(network.forward(pictures)?)?;
+                let regions = flat(network.forward(pictures, mode)?)?;
                 Ok(Seen { global: regions.mean(1)?, regions })
             }
             Kind::EfficientnetLite0(network) => {

@@ -15,6 +15,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, Result, ensure};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
+use candle_rnn::Mode;
 use half::f16;
 use image_features::Preprocessing;
 use rayon::prelude::*;
@@ -231,7 +232,7 @@ pub fn see(images: &[&Image], encoder: (&Encoder, &EncoderConfig), device: &Devi
     if good.is_empty() {
         return Ok((None, bad));
     }
-    let seen = encoder.forward(&image_features::batch(&good, size, device)?)?.detach();
+    let seen = encoder.forward(&image_features::batch(&good, size, device)?, &Mode::Eval)?.detach();
     Ok((Some(seen), bad))
 }
 

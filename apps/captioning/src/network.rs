@@ -2,7 +2,7 @@
 //! regions at every word.
 //!
 //! ```text
-//! r_i = relu(LayerNorm(W_r region_i + b_r)) + p_i          what stands at place i, and where that is
+//! r_i = relu(BatchNorm(W_r region_i)) + p_i                what stands at place i, and where that is
 //! h_0 = tanh(W_s [global; mean_i r_i] + b_s)               the picture starts the state (Vinyals et al. 2015)
 //!
 //! h_t = cell(y_{t-1}, h_{t-1})
@@ -28,7 +28,7 @@ use app_kit::network::CellName;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use candle_rnn::{
-    AttentionRnn, AttentionRnnConfig, AttentionScore, Cell, CrossEntropy, Embedding, LayerNorm, Lengths,
+    AttentionRnn, AttentionRnnConfig, AttentionScore, BatchNorm, Cell, CrossEntropy, Embedding, Lengths,
     Linear, LossSum, MatmulPrecision, Memory, Mode, Rnn, RnnConfig, State, dropout,
 };
 use clap::ValueEnum;
@@ -145,7 +145,7 @@ impl NetworkConfig {
 pub struct Network {
     config: NetworkConfig,
     region: Linear,
-    norm: LayerNorm,
+    norm: BatchNorm,
     /// `[places, region]`
     position: Tensor,
     start: Linear,
@@ -214,10 +214,10 @@ impl Network {
                 Decoder::Attend(Box::new(AttentionRnn::new(&config.attending(), vb.pp("decoder"))?))
             }
         };
-        let region = Linear::new(sizes.region, config.region_size, true, vb.pp("region"))?;
+        let region = Linear::new(sizes.region, config.region_size, false, vb.pp("region"))?;
         Ok(Self {
             region: region.with_matmul(config.matmul),
-            norm: LayerNorm::new(config.region_size, 1e-5, vb.pp("region").pp("norm"))?,
+            norm: BatchNorm::new(config.region_size, 1e-5, vb.pp("region").pp("norm"))?,
             position: vb.get_with_hints((sizes.places(), config.region_size), "position", near)?,
             start: start.with_matmul(config.matmul),
             embedding,
@@ -241,7 +241,7 @@ impl Network {
     /// # Errors
     /// When the shapes do not fit.
     pub fn look(&self, seen: &Seen, mode: &mut Mode) -> candle_core::Result<Picture> {
-        let regions = self.norm.forward_relu(&self.region.forward(&seen.regions)?)?;
+        let regions = self.norm.forward_relu(&self.region.forward(&seen.regions)?, mode)?;
         let words = match (&self.words, &mode) {
             (Some(words), Mode::Train(_)) => Some(words.forward(&regions)?.max(1)?),
             _ => None,

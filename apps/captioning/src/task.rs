@@ -248,7 +248,7 @@ impl CaptionTask {
     }
 
     /// What is seen of the pictures of a batch.
-    fn seen(&mut self, batch: Batch) -> Result<Seen> {
+    fn seen(&mut self, batch: Batch, mode: &Mode) -> Result<Seen> {
         let device = self.parameters.device().clone();
         // Of a frozen encoder nothing is made ready ahead.
         let next = matches!(self.data.pictures, Pictures::Live(_)).then(|| self.after());
@@ -256,7 +256,7 @@ impl CaptionTask {
             Pictures::Kept(features) => features.rows(&batch.pictures, &device),
             Pictures::Live(pictures) => {
                 let pixels = pictures.pixels(batch, next, &device)?;
-                let seen = self.encoder.forward(&pixels)?;
+                let seen = self.encoder.forward(&pixels, mode)?;
                 let waits = self.fine_tuning.is_some_and(|tuning| self.epoch < tuning.after_epochs);
                 Ok(if waits { seen.detach() } else { seen })
             }
@@ -350,7 +350,7 @@ impl Task for CaptionTask {
 
     fn loss(&mut self, generator: &mut Generator) -> Result<LossSum> {
         let batch = self.batch(self.epoch, &self.order, self.next);
-        let seen = self.seen(batch.clone())?;
+        let seen = self.seen(batch.clone(), &Mode::Train(generator))?;
         let (mut rows, mut captions) = (Vec::new(), Vec::<&[u32]>::new());
         for (row, &example) in batch.examples.iter().enumerate() {
             let of_picture = &self.data.train[example].captions;

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use rnn_text::Units;
 use rnn_train::command::RunArgs;
 use rnn_train::flags::set;
-use rnn_train::{ProgressStyle, RunFolder, Schedule, TrainConfig, TrainingArgs, settings};
+use rnn_train::{OptimizerConfig, ProgressStyle, RunFolder, Schedule, TrainConfig, TrainingArgs, settings};
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::{self, Captioned, EMBEDDED, Image, Part, Reading, Source};
@@ -128,13 +128,14 @@ impl RunConfig {
                 hidden_size: 128,
                 attention_size: 128,
                 words: true,
-                dropout: 0.1,
+                dropout: 0.0,
                 ..default.network
             },
-            loss: LossConfig { label_smoothing: 0.0, words: 3.0, ..default.loss },
+            loss: LossConfig { label_smoothing: 0.0, words: 2.0, ..default.loss },
             training: TrainConfig {
-                epochs: 8.0,
-                schedule: Schedule { learning_rate: 3e-3, warmup_steps: 100, ..default.training.schedule },
+                epochs: 7.0,
+                optimizer: OptimizerConfig::muon(),
+                schedule: Schedule { learning_rate: 0.03, warmup_steps: 100, ..default.training.schedule },
                 monitor: "true".to_owned(),
                 ..default.training
             },

@@ -37,12 +37,13 @@
 //! | [`bptt`] | windows over long streams, gradient reduction, gradient flow |
 //! | [`loss`] | over padded sequences: cross entropy, connectionist temporal classification |
 //! | [`convolution`] | over pictures, dense and depthwise |
-//! | [`linear`], [`layer_norm`], [`embedding`], [`mod@dropout`], [`init`] | what candle-nn lacks or does otherwise |
+//! | [`linear`], [`layer_norm`], [`batch_norm`], [`embedding`], [`mod@dropout`], [`init`] | what candle-nn lacks or does otherwise |
 //! | [`parameters`], [`random`] | named weights and random numbers, both from a seed |
 //!
 //! The crate never touches the file system, the clock, the terminal or a global random generator.
 
 pub mod attention;
+pub mod batch_norm;
 pub mod bptt;
 pub mod cell;
 pub mod convolution;
@@ -64,6 +65,7 @@ pub mod state;
 pub mod stepper;
 
 pub use attention::{Attention, AttentionRnn, AttentionRnnConfig, AttentionScore, Memory};
+pub use batch_norm::BatchNorm;
 pub use bptt::{GradientFlow, Reduction, Window, Windows};
 pub use cell::{Activation, Cell};
 pub use convolution::{Convolution, DepthwiseConvolution};

@@ -8,6 +8,7 @@ use candle_nn::init::{Init, NormalOrUniform};
 use candle_nn::var_builder::{SimpleBackend, VarBuilder};
 
 use crate::Generator;
+use crate::batch_norm::is_remembered;
 
 /// The trainable variables of a model, by name.
 ///
@@ -58,9 +59,11 @@ impl Parameters {
         self.lock().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
     }
 
-    /// Number of trainable scalars.
+    /// Number of trainable scalars: what a [`BatchNorm`](crate::BatchNorm) remembers is not counted.
     pub fn count(&self) -> usize {
-        self.lock().values().map(|var| var.elem_count()).sum()
+        let variables = self.lock();
+        let trained = variables.iter().filter(|(name, _)| !is_remembered(name));
+        trained.map(|(_, var)| var.elem_count()).sum()
     }
 
     /// Where the variables are.

@@ -22,6 +22,7 @@ pub enum OptimizerName {
     AdamW,
     #[value(name = "rmsprop")]
     RmsProp,
+    Muon,
 }
 
 /// `--schedule`; others, and their settings, go in a `--config` file.
@@ -106,6 +107,7 @@ impl TrainingArgs {
                 OptimizerName::Adam => OptimizerConfig::adam(),
                 OptimizerName::AdamW => OptimizerConfig::adamw(),
                 OptimizerName::RmsProp => OptimizerConfig::rmsprop(),
+                OptimizerName::Muon => OptimizerConfig::muon(),
             };
         }
         if let Some(name) = self.schedule {

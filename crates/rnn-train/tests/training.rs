@@ -178,8 +178,9 @@ fn a_training_that_was_interrupted_ends_with_the_same_bits_as_one_that_was_not()
         OptimizerConfig::adam(),
         OptimizerConfig::adamw(),
         OptimizerConfig::rmsprop(),
+        OptimizerConfig::muon(),
     ];
-    for (optimizer, accumulate) in optimizers.into_iter().zip([1, 1, 2, 1]) {
+    for (optimizer, accumulate) in optimizers.into_iter().zip([1, 1, 2, 1, 1]) {
         let config = TrainConfig { optimizer, accumulate, ..config() };
         let temporary = tempfile::tempdir()?;
         let whole = RunFolder::create(temporary.path().join("whole"), false)?;

@@ -3,7 +3,7 @@
 //! Constraint: candle computes a convolution of groups as one convolution for each group, so that a
 //! depthwise layer becomes hundreds of them, and its backward pass on the CPU is ten times as slow as
 //! PyTorch's. Solution: a dense convolution is a product of matrices whose left side has a row of numbers
-//! for each place that the kernel sees (`patches`); a depthwise one goes over the places with
+//! for each place that the kernel sees (`dense`); a depthwise one goes over the places with
 //! all channels side by side. That wants the channels last, which is also what attention reads: a picture
 //! of `height · width` places is a memory as soon as it is flat.
 //!
@@ -20,10 +20,12 @@ use crate::init::pytorch_uniform;
 use crate::{Linear, MatmulPrecision, kernels};
 
 mod clip;
+mod dense;
 mod depthwise;
-mod patches;
+mod pool;
 
 pub use clip::clip;
+pub use pool::max_pool;
 
 /// How many outputs a convolution has along a side, and where its first kernel begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,11 @@ impl Sliding {
         let rows = Side::same(height, kernel, stride);
         let columns = Side::same(width, kernel, stride);
         Ok(Self { batch, height, width, channels, kernel, stride, rows, columns })
+    }
+
+    /// Whether some kernel sees a place that is not there.
+    fn is_padded(&self) -> bool {
+        [self.rows, self.columns].iter().any(|side| side.before + side.after > 0)
     }
 
     /// Numbers of one picture.
@@ -162,11 +169,14 @@ impl Convolution {
             1 => self.weight.reshape((output, input))?,
             _ => self.weight.permute((0, 2, 3, 1))?.reshape((output, kernel * kernel * input))?,
         };
-        let linear = Linear::from_weight(weight, self.bias.clone()).with_matmul(self.matmul);
-        match (kernel, self.stride) {
-            (1, 1) => linear.forward(xs),
-            _ => linear.forward(&patches::patches(xs, sliding)?),
+        if (kernel, self.stride) == (1, 1) {
+            return Linear::from_weight(weight, self.bias.clone()).with_matmul(self.matmul).forward(xs);
         }
+        let bias = match &self.bias {
+            Some(bias) => bias.clone(),
+            None => Tensor::zeros(output, xs.dtype(), xs.device())?,
+        };
+        dense::dense(xs, &weight, &bias, sliding, self.matmul)
     }
 
     /// [`forward`](Self::forward) by candle's convolution: the truth for the tests, and for any device.

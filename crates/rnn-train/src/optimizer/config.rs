@@ -73,6 +73,25 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f64,
     },
+    /// Muon (Jordan et al. 2024; `torch.optim.Muon`) for matrices, with Nesterov's gradient and `orth` as in
+    /// [`muon`](super::muon): `b ← momentum·b + (1−momentum)·g`,
+    /// `w ← w − rate·weight_decay·w − rate·√max(1, m/n)·orth(momentum·b + (1−momentum)·g)`.
+    /// All else is updated by Adam.
+    Muon {
+        /// What is kept of the last update, 0 ≤ momentum < 1.
+        #[serde(default = "default::muon_momentum")]
+        momentum: f64,
+        /// The part of the weight that is taken away, times the rate.
+        #[serde(default)]
+        weight_decay: f64,
+        /// Adam's learning rate as a part of Muon's.
+        #[serde(default = "default::adam_rate")]
+        adam_rate: f64,
+        /// Parts of the names of matrices that are Adam's, too: those of which each row is for one symbol or
+        /// place.
+        #[serde(default = "default::tables")]
+        tables: Vec<String>,
+    },
 }
 
 /// PyTorch's defaults that are not zero.
@@ -91,6 +110,15 @@ mod default {
     }
     pub fn alpha() -> f64 {
         0.99
+    }
+    pub fn muon_momentum() -> f64 {
+        0.95
+    }
+    pub fn adam_rate() -> f64 {
+        0.1
+    }
+    pub fn tables() -> Vec<String> {
+        ["embedding", "output", "source", "target", "position", "words"].map(str::to_owned).into()
     }
 }
 
@@ -137,6 +165,31 @@ impl OptimizerConfig {
         }
     }
 
+    /// Muon with momentum 0.95 and no weight decay, and Adam at a tenth of its rate for what is no matrix and
+    /// for embeddings and outputs.
+    pub fn muon() -> Self {
+        Self::Muon {
+            momentum: default::muon_momentum(),
+            weight_decay: 0.0,
+            adam_rate: default::adam_rate(),
+            tables: default::tables(),
+        }
+    }
+
+    /// What updates a variable of this name and shape, and by how much its learning rate is multiplied.
+    pub(super) fn of(&self, name: &str, dims: &[usize]) -> (Self, f64) {
+        match self {
+            Self::Muon { adam_rate, tables, .. } => {
+                let is_table = name.split('.').any(|part| tables.iter().any(|table| table == part));
+                match dims.len() < 2 || is_table {
+                    true => (Self::adam(), *adam_rate),
+                    false => (self.clone(), 1.0),
+                }
+            }
+            _ => (self.clone(), 1.0),
+        }
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -175,6 +228,11 @@ impl OptimizerConfig {
                 not_negative("epsilon", epsilon)?;
                 not_negative("weight_decay", weight_decay)
             }
+            Self::Muon { momentum, weight_decay, adam_rate, .. } => {
+                below_one("momentum", momentum)?;
+                not_negative("weight_decay", weight_decay)?;
+                not_negative("adam_rate", adam_rate)
+            }
         }
     }
 
@@ -182,7 +240,7 @@ impl OptimizerConfig {
     pub(super) fn moments(&self) -> &'static [&'static str] {
         match *self {
             Self::Sgd { momentum: 0.0, .. } => &[],
-            Self::Sgd { .. } => &["momentum_buffer"],
+            Self::Sgd { .. } | Self::Muon { .. } => &["momentum_buffer"],
             Self::Adam { .. } | Self::AdamW { .. } => &["exp_avg", "exp_avg_sq"],
             Self::RmsProp { momentum: 0.0, .. } => &["square_avg"],
             Self::RmsProp { .. } => &["square_avg", "momentum_buffer"],
@@ -215,6 +273,9 @@ impl OptimizerConfig {
             }
             Self::RmsProp { alpha, epsilon, momentum, weight_decay } => {
                 Rule::RmsProp { decay: weight_decay, alpha, epsilon, momentum, rate }
+            }
+            Self::Muon { momentum, weight_decay, .. } => {
+                Rule::Muon { keep: 1.0 - rate * weight_decay, momentum, rate }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! SGD, Adam, AdamW and RMSprop with PyTorch's formulas, defaults and state names.
+//! SGD, Adam, AdamW, RMSprop and Muon with PyTorch's formulas, defaults and state names.
 //!
 //! On the CPU (f32, f64) an update is one pass over each variable that reads the gradient and
 //! changes the weights and the moments in place, with no temporary. Other devices and types take
@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, WithDType, bail};
+use rayon::prelude::*;
 
 use crate::gradients::Gradients;
 
 mod config;
+pub mod muon;
 mod rule;
 
 pub use config::OptimizerConfig;
@@ -28,6 +30,8 @@ pub struct Optimizer {
 struct Slot {
     name: String,
     variable: Var,
+    /// What updates it.
+    config: OptimizerConfig,
     moments: Moments,
     /// How many updates it had (a step without a gradient is none).
     steps: i64,
@@ -56,18 +60,18 @@ impl Optimizer {
     /// `fused: false` takes tensor operations everywhere.
     fn with_path(config: &OptimizerConfig, variables: Vec<(String, Var)>, fused: bool) -> Result<Self> {
         config.validate()?;
-        let count = config.moments().len();
         let slot = |(name, variable): (String, Var)| {
             if !variable.is_contiguous() {
                 bail!("{name}: an optimiser needs contiguous variables");
             }
-            let size = variable.elem_count();
+            let (config, rate) = config.of(&name, variable.dims());
+            let (size, count) = (variable.elem_count(), config.moments().len());
             let moments = match (variable.dtype(), variable.device()) {
                 (DType::F32, Device::Cpu) if fused => Moments::F32(vec![vec![0.0; size]; count]),
                 (DType::F64, Device::Cpu) if fused => Moments::F64(vec![vec![0.0; size]; count]),
                 _ => Moments::Tensors((0..count).map(|_| variable.zeros_like()).collect::<Result<_>>()?),
             };
-            Ok(Slot { name, variable, moments, steps: 0, rate: 1.0 })
+            Ok(Slot { name, variable, config, moments, steps: 0, rate })
         };
         Ok(Self { config: config.clone(), slots: variables.into_iter().map(slot).collect::<Result<_>>()? })
     }
@@ -75,7 +79,7 @@ impl Optimizer {
     /// The same optimiser with learning rates that are multiplied, for each variable by what `factor` gives
     /// for its name.
     pub fn with_rate_factors(mut self, factor: impl Fn(&str) -> f64) -> Self {
-        self.slots.iter_mut().for_each(|slot| slot.rate = factor(&slot.name));
+        self.slots.iter_mut().for_each(|slot| slot.rate *= factor(&slot.name));
         self
     }
 
@@ -104,19 +108,24 @@ impl Optimizer {
                 same_kind(&slot.name, "gradient", gradient, &slot.variable)?;
             }
         }
-        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
-            if let Some(gradient) = gradient {
+        let update = |(slot, gradient): (&mut Slot, &Option<Tensor>)| match gradient {
+            Some(gradient) => {
                 slot.steps += 1;
-                let rule = self.config.rule(slot.steps, learning_rate * slot.rate);
-                slot.update(rule, factor, gradient)?;
+                let rule = slot.config.rule(slot.steps, learning_rate * slot.rate);
+                slot.update(rule, factor, gradient)
             }
+            None => Ok(()),
+        };
+        match self.config {
+            // Each matrix on a thread of its own.
+            OptimizerConfig::Muon { .. } => self.slots.par_iter_mut().zip(gradients).try_for_each(update),
+            _ => self.slots.iter_mut().zip(gradients).try_for_each(update),
         }
-        Ok(())
     }
 
     /// All that is remembered, under PyTorch's names: for a variable `NAME` the scalar
     /// `NAME.step` (i64) and, with its shape and type, `NAME.exp_avg` and `NAME.exp_avg_sq`
-    /// (Adam, AdamW), `NAME.momentum_buffer` (with momentum), `NAME.square_avg` (RMSprop).
+    /// (Adam, AdamW), `NAME.momentum_buffer` (with momentum, and Muon), `NAME.square_avg` (RMSprop).
     ///
     /// # Errors
     /// Those of the device.
@@ -126,7 +135,7 @@ impl Optimizer {
             let steps = Tensor::new(slot.steps, &Device::Cpu)?;
             state.insert(format!("{}.step", slot.name), steps);
             let tensors = slot.moments.tensors(slot.variable.shape())?;
-            for (moment, tensor) in self.config.moments().iter().zip(tensors) {
+            for (moment, tensor) in slot.config.moments().iter().zip(tensors) {
                 state.insert(format!("{}.{moment}", slot.name), tensor);
             }
         }
@@ -159,7 +168,7 @@ impl Optimizer {
                 bail!("{name}: {steps} is not a number of steps");
             }
             let mut tensors = Vec::new();
-            for moment in self.config.moments() {
+            for moment in slot.config.moments() {
                 let name = format!("{}.{moment}", slot.name);
                 let tensor = find(&name)?;
                 same_kind(&name, "saved tensor", tensor, &slot.variable)?;

@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, WithDType, bail};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
+
+use super::muon;
 
 /// Numbers updated by one task. Every number is updated on its own, so the result does not depend
 /// on the number of threads.
@@ -12,9 +14,34 @@ pub const CHUNK: usize = 1 << 15;
 /// One update: the constants of the formula at this step.
 #[derive(Clone, Copy)]
 pub enum Rule {
-    Sgd { decay: f64, momentum: f64, nesterov: bool, rate: f64 },
-    Adam { decay: f64, keep: f64, beta1: f64, beta2: f64, epsilon: f64, correction: f64, rate: f64 },
-    RmsProp { decay: f64, alpha: f64, epsilon: f64, momentum: f64, rate: f64 },
+    Sgd {
+        decay: f64,
+        momentum: f64,
+        nesterov: bool,
+        rate: f64,
+    },
+    Adam {
+        decay: f64,
+        keep: f64,
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+        correction: f64,
+        rate: f64,
+    },
+    RmsProp {
+        decay: f64,
+        alpha: f64,
+        epsilon: f64,
+        momentum: f64,
+        rate: f64,
+    },
+    /// Of a whole matrix.
+    Muon {
+        keep: f64,
+        momentum: f64,
+        rate: f64,
+    },
 }
 
 impl Rule {
@@ -54,6 +81,12 @@ impl Rule {
                     [] => direction,
                 };
                 w - (direction * rate)?
+            }
+            (Rule::Muon { keep, momentum, rate }, [buffer]) => {
+                let g = (g * (1.0 - momentum))?;
+                *buffer = ((&*buffer * momentum)? + &g)?;
+                let direction = muon::direction(&(g + (&*buffer * momentum)?)?)?;
+                (w * keep)? - (direction * rate)?
             }
             _ => bail!("the optimiser's state does not belong to it"),
         }
@@ -124,7 +157,7 @@ impl Rule {
 }
 
 /// The types of the fused path.
-pub trait Real: WithDType {
+pub trait Real: candle_rnn::kernels::Real {
     fn sqrt(self) -> Self;
     fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
 }
@@ -186,6 +219,18 @@ impl<T: Real> InplaceOp2 for Fused<'_, T> {
         let g = &gradient.as_slice::<T>()?[part(gradient_at)];
         let mut moments = self.moments.borrow_mut();
         let mut moments: Vec<&mut [T]> = moments.iter_mut().map(|m| &mut m[..]).collect();
+        if let (Rule::Muon { keep, momentum, rate }, [buffer]) = (self.rule, &mut moments[..]) {
+            let [keep, momentum, rate, factor] = [keep, momentum, rate, self.factor].map(T::from_f64);
+            let new = (T::one() - momentum) * factor;
+            let mut direction: Vec<T> = Vec::with_capacity(g.len());
+            for (b, &g) in buffer.iter_mut().zip(g) {
+                *b = *b * momentum + g * new;
+                direction.push(g * new + *b * momentum);
+            }
+            muon::direct(&mut direction, weights_at.dims()[0]);
+            w.iter_mut().zip(direction).for_each(|(w, d)| *w = *w * keep - d * rate);
+            return Ok(());
+        }
         if w.len() <= CHUNK {
             return self.rule.slices(self.factor, w, g, &mut moments);
         }
