@@ -354,6 +354,47 @@ mod tests {
         Ok(())
     }
 
+    /// The weights after five steps from PyTorch 2, which rounds to bf16 on the way, as printed by
+    ///
+    /// ```python
+    /// import torch
+    /// w = torch.tensor([[1.0, -2.0, 0.5], [0.25, 1.5, -1.0]], requires_grad=True)
+    /// c = torch.tensor([[1.0, 3.0, 0.25], [2.0, 0.5, 1.0]])
+    /// o = torch.optim.Muon([w], lr=0.1, weight_decay=0.1, momentum=0.95)
+    /// for _ in range(5):
+    ///     o.zero_grad(); (0.5 * (c * (w - 0.5) ** 2).sum()).backward(); o.step()
+    /// print(w.tolist())
+    /// ```
+    ///
+    /// and by the same of both transposed.
+    #[test]
+    fn muon_ends_where_pytorch_ends() -> Result<()> {
+        let wide = [0.9341795, -1.5547675, 0.4976242, 0.3442633, 1.4136872, -0.5964160];
+        let high = [0.9301304, 0.3722152, -1.4696137, 1.4105477, 0.5039786, -0.4973359];
+        let start = Tensor::new(&[[1.0f32, -2.0, 0.5], [0.25, 1.5, -1.0]], &Device::Cpu)?;
+        let curvature = Tensor::new(&[[1.0f32, 3.0, 0.25], [2.0, 0.5, 1.0]], &Device::Cpu)?;
+        let OptimizerConfig::Muon { momentum, adam_rate, tables, .. } = OptimizerConfig::muon() else {
+            panic!("Muon is another optimiser")
+        };
+        let config = OptimizerConfig::Muon { momentum, weight_decay: 0.1, adam_rate, tables };
+        let transposed = |tensor: &Tensor| tensor.t()?.contiguous();
+        for (start, curvature, expected) in
+            [(start.clone(), curvature.clone(), wide), (transposed(&start)?, transposed(&curvature)?, high)]
+        {
+            for fused in [true, false] {
+                let w = Var::from_tensor(&start)?;
+                let mut optimizer = Optimizer::with_path(&config, one(&w), fused)?;
+                for _ in 0..5 {
+                    let loss = ((w.affine(1.0, -0.5)?.sqr()? * &curvature)?.sum_all()? * 0.5)?;
+                    optimizer.step(&Gradients::of(&loss, &one(&w))?, 0.1)?;
+                }
+                let found = w.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+                assert_close(&found, &expected, 0.02, &config);
+            }
+        }
+        Ok(())
+    }
+
     /// A variable of several chunks, and its gradient at step `step`.
     fn large(step: usize, transposed: bool) -> Result<Tensor> {
         let value = |i: usize| ((i * 7 + step * 13) % 101) as f32 / 50.0 - 1.0;
