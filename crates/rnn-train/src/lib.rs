@@ -56,7 +56,7 @@
 //! | [`batches`] | examples of about the same length side by side |
 //! | [`fingerprint()`] | by what a resumed run knows its data again |
 //! | [`gradients`], [`mod@clip`] | gradients by variable, their accumulation and their clipping |
-//! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop; learning rates over time |
+//! | [`optimizer`], [`schedule`] | SGD, Adam, AdamW, RMSprop, Muon; learning rates over time |
 //! | [`settings`] | reading and writing `config.toml` |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
 //! | [`mod@average`] | the mean of the weights of several checkpoints |
