@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use candle_core::{DType, Device};
-//! use candle_rnn::Parameters;
+//! use candle_rnn::{Mode, Parameters};
 //! use image_features::{Picture, Preprocessing, Residual, ResidualConfig};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,7 +12,7 @@
 //!
 //! let parameters = Parameters::new(1, DType::F32, &Device::Cpu);
 //! let network = Residual::new(&ResidualConfig::default(), parameters.builder())?;
-//! assert_eq!(network.forward(&xs)?.dims(), [1, 8, 8, 128]);
+//! assert_eq!(network.forward(&xs, &Mode::Eval)?.dims(), [1, 8, 8, 96]);
 //! # Ok(()) }
 //! ```
 //!
