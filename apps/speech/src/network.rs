@@ -189,7 +189,7 @@ impl Convolution {
         let shifted = (0..blocks).map(|block| blocked.narrow(1, block, views));
         let wide = Tensor::cat(&shifted.collect::<candle_core::Result<Vec<_>>>()?, 2)?;
         let wide = wide.narrow(2, 0, self.kernel * input)?.contiguous()?;
-        self.norm.forward(&self.linear.forward(&wide)?)?.relu()
+        self.norm.forward_relu(&self.linear.forward(&wide)?)
     }
 }
 

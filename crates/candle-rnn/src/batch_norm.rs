@@ -1,11 +1,12 @@
 //! Batch normalisation as one node, and what it remembers for the time after training.
 
-use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{D, DType, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use rayon::prelude::*;
 
 use crate::Mode;
-use crate::kernels::{self, Kernel, Lanes, Real, Vector, numbers, with_numbers};
+use crate::kernels::op::{Inputs, Layer, Node};
+use crate::kernels::{self, Kernel, Lanes, Real, Vector, with_numbers};
 
 /// `y = (x - E[x]) / √(Var[x] + ε) · γ + β` for each channel, the last dimension (Ioffe and Szegedy 2015,
 /// arXiv:1502.03167; `torch.nn.BatchNorm2d` with the channels last).
@@ -95,7 +96,7 @@ impl BatchNorm {
             }
         };
         let inverse = variance.iter().map(|variance| 1. / (variance + self.eps).sqrt()).collect();
-        let normalize = Normalize { mean, inverse, of_batch, rectified };
+        let normalize = Node(Normalize { mean, inverse, of_batch, rectified });
         xs.apply_op3(&self.weight.contiguous()?, &self.bias.contiguous()?, normalize)
     }
 
@@ -221,6 +222,13 @@ impl<R: Real> Kernel<R> for Scale<'_, R> {
     }
 }
 
+/// δ: what is given, or 0 where y was made 0.
+#[inline(always)]
+fn delta<L: Lanes>(l: L, rectified: bool, ys: &[L::Real], deltas: &[L::Real]) -> L::Vector {
+    let delta = l.load(deltas);
+    if rectified { delta.where_positive(l.load(ys)) } else { delta }
+}
+
 /// `∂L/∂β = Σ δ` and `∂L/∂γ = Σ δ x̂` with `δ = ∂L/∂y`, 0 where y was made 0.
 struct SumsBack<'a, R> {
     rectified: bool,
@@ -245,8 +253,7 @@ impl<R: Real> Kernel<R> for SumsBack<'_, R> {
             let (mut sum, mut along) = (l.splat(R::zero()), l.splat(R::zero()));
             for at in (0..xs.len()).step_by(size) {
                 let c = at + c.start..at + c.end;
-                let delta = l.load(&deltas[c.clone()]);
-                let delta = if rectified { delta.where_positive(l.load(&ys[c.clone()])) } else { delta };
+                let delta = delta(l, rectified, &ys[c.clone()], &deltas[c.clone()]);
                 sum = sum + delta;
                 along = delta.mul_add((l.load(&xs[c]) - mean) * inverse, along);
             }
@@ -279,8 +286,7 @@ impl<R: Real> Kernel<R> for InputBack<'_, R> {
         for at in (0..xs.len()).step_by(size) {
             for c in l.pieces(size) {
                 let here = at + c.start..at + c.end;
-                let delta = l.load(&deltas[here.clone()]);
-                let delta = if rectified { delta.where_positive(l.load(&ys[here.clone()])) } else { delta };
+                let delta = delta(l, rectified, &ys[here.clone()], &deltas[here.clone()]);
                 let rest =
                     l.load(&xs[here.clone()]).mul_add(l.load(&slope[c.clone()]), l.load(&summand[c.clone()]));
                 l.store(delta.mul_add(l.load(&factor[c.clone()]), rest), &mut dxs[here]);
@@ -293,8 +299,14 @@ fn reals<R: Real>(numbers: impl IntoIterator<Item = f64>) -> Vec<R> {
     numbers.into_iter().map(R::from_f64).collect()
 }
 
-impl Normalize {
-    fn forward<R: Real>(&self, xs: &[R], weight: &[R], bias: &[R]) -> CpuStorage {
+impl Layer for Normalize {
+    const NAME: &'static str = "batch norm";
+
+    fn shape(&self, xs: &Shape, _: &Shape) -> Result<Shape> {
+        Ok(xs.clone())
+    }
+
+    fn forward<R: Real>(&self, Inputs { xs, weight, bias }: Inputs<R>) -> Vec<R> {
         let size = weight.len();
         let factors: Vec<f64> =
             weight.iter().zip(&self.inverse).map(|(w, inverse)| w.to_f64() * inverse).collect();
@@ -306,7 +318,7 @@ impl Normalize {
         blocks.for_each(|(ys, xs)| {
             R::dispatch(Scale { rectified: self.rectified, factor: &factor, summand: &summand, xs, ys });
         });
-        R::to_cpu_storage_owned(ys)
+        ys
     }
 
     /// With N rows and `f = γ / σ`:
@@ -314,7 +326,13 @@ impl Normalize {
     /// ```text
     /// ∂L/∂x = f (δ − E[δ] − x̂ E[δ x̂])        or f δ, where mean and variance are not the batch's
     /// ```
-    fn backward<R: Real>(&self, xs: &[R], weight: &[R], ys: &[R], deltas: &[R]) -> [Vec<R>; 3] {
+    fn backward<R: Real>(
+        &self,
+        Inputs { xs, weight, .. }: Inputs<R>,
+        ys: &[R],
+        deltas: &[R],
+        _: [bool; 3],
+    ) -> [Option<Vec<R>>; 3] {
         let (size, rectified) = (weight.len(), self.rectified);
         let (mean, inverse) =
             (reals::<R>(self.mean.iter().copied()), reals::<R>(self.inverse.iter().copied()));
@@ -351,66 +369,7 @@ impl Normalize {
             let (factor, slope, summand) = (&factor, &slope, &summand);
             R::dispatch(InputBack { rectified, factor, slope, summand, xs, ys, deltas, dxs });
         });
-        [dxs, reals(d_weight.iter().copied()), reals(d_bias.iter().copied())]
-    }
-
-    fn gradients<R: Real>(
-        &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        ys: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<[Tensor; 3]> {
-        let [dxs, d_weight, d_bias] = with_numbers(xs, |xs: &[R]| {
-            with_numbers(weight, |weight| {
-                with_numbers(ys, |ys| with_numbers(deltas, |deltas| self.backward(xs, weight, ys, deltas)))
-            })
-        })????;
-        let (device, size) = (xs.device(), weight.shape());
-        Ok([
-            Tensor::from_vec(dxs, xs.shape(), device)?,
-            Tensor::from_vec(d_weight, size, device)?,
-            Tensor::from_vec(d_bias, size, device)?,
-        ])
-    }
-}
-
-impl CustomOp3 for Normalize {
-    fn name(&self) -> &'static str {
-        "batch norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        xs: &CpuStorage,
-        lx: &Layout,
-        weight: &CpuStorage,
-        lw: &Layout,
-        bias: &CpuStorage,
-        lb: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ys = match xs {
-            CpuStorage::F32(_) => {
-                self.forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?)
-            }
-            _ => self.forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?),
-        };
-        Ok((ys, lx.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        ys: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dxs, d_weight, d_bias] = match xs.dtype() {
-            DType::F32 => self.gradients::<f32>(xs, weight, ys, deltas)?,
-            _ => self.gradients::<f64>(xs, weight, ys, deltas)?,
-        };
-        Ok((Some(dxs), Some(d_weight), Some(d_bias)))
+        [Some(dxs), Some(reals(d_weight.iter().copied())), Some(reals(d_bias.iter().copied()))]
     }
 }
 

@@ -1,11 +1,12 @@
 //! Layer normalisation with a gradient: candle-nn's fused one has none.
 
-use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{D, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use rayon::prelude::*;
 
 use crate::kernels::dot::{dot, total};
-use crate::kernels::{self, Kernel, Lanes, Real, Vector, numbers, with_numbers};
+use crate::kernels::op::{Inputs, Layer, Node};
+use crate::kernels::{self, Kernel, Lanes, Real, Vector};
 
 /// `y = (x - E[x]) / √(Var[x] + ε) · γ + β` over the last dimension, with the biased variance
 /// (Ba, Kiros and Hinton 2016, arXiv:1607.06450; `torch.nn.LayerNorm`).
@@ -52,7 +53,7 @@ impl LayerNorm {
             true => xs.contiguous()?.apply_op3(
                 &self.weight.contiguous()?,
                 &self.bias.contiguous()?,
-                Normalize { eps: self.eps, rectified },
+                Node(Normalize { eps: self.eps, rectified }),
             ),
             false if rectified => self.reference(xs)?.relu(),
             false => self.reference(xs),
@@ -187,8 +188,14 @@ impl<R: Real> Kernel<R> for NormalizeBack<'_, R> {
     }
 }
 
-impl Normalize {
-    fn forward<R: Real>(&self, xs: &[R], weight: &[R], bias: &[R]) -> CpuStorage {
+impl Layer for Normalize {
+    const NAME: &'static str = "layer norm";
+
+    fn shape(&self, xs: &Shape, _: &Shape) -> Result<Shape> {
+        Ok(xs.clone())
+    }
+
+    fn forward<R: Real>(&self, Inputs { xs, weight, bias }: Inputs<R>) -> Vec<R> {
         let size = weight.len();
         let mut ys = vec![R::zero(); xs.len()];
         let blocks = ys.par_chunks_mut(BLOCK * size).zip(xs.par_chunks(BLOCK * size));
@@ -198,93 +205,46 @@ impl Normalize {
                 R::dispatch(Scale { rectified: self.rectified, weight, bias, xs: ys });
             }
         });
-        R::to_cpu_storage_owned(ys)
+        ys
     }
 
     fn backward<R: Real>(
         &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<[Tensor; 3]> {
-        let rectified = self.rectified;
-        let size = weight.elem_count();
-        let mut dxs = vec![R::zero(); xs.elem_count()];
-        let mut sums = vec![R::zero(); 2 * size];
-        let mut pass = |xs: &[R], weight: &[R], bias: &[R], deltas: &[R]| {
-            let blocks = dxs.par_chunks_mut(BLOCK * size).zip(xs.par_chunks(BLOCK * size));
-            let of_blocks = blocks.zip(deltas.par_chunks(BLOCK * size)).map(|((dxs, xs), deltas)| {
-                let mut sums = vec![R::zero(); 2 * size];
-                let (d_weight, d_bias) = sums.split_at_mut(size);
-                let rows = dxs.chunks_exact_mut(size).zip(xs.chunks_exact(size));
-                for ((standard, xs), deltas) in rows.zip(deltas.chunks_exact(size)) {
-                    let inverse = R::dispatch(Standardize { eps: self.eps, xs, standard });
-                    R::dispatch(NormalizeBack {
-                        rectified,
-                        weight,
-                        bias,
-                        deltas,
-                        inverse,
-                        standard,
-                        d_weight,
-                        d_bias,
-                    });
-                }
-                sums
-            });
-            for of_block in of_blocks.collect::<Vec<_>>() {
-                sums.iter_mut().zip(of_block).for_each(|(sum, d)| *sum += d);
+        Inputs { xs, weight, bias }: Inputs<R>,
+        _: &[R],
+        deltas: &[R],
+        _: [bool; 3],
+    ) -> [Option<Vec<R>>; 3] {
+        let (size, rectified) = (weight.len(), self.rectified);
+        let mut dxs = vec![R::zero(); xs.len()];
+        let blocks = dxs.par_chunks_mut(BLOCK * size).zip(xs.par_chunks(BLOCK * size));
+        let of_blocks = blocks.zip(deltas.par_chunks(BLOCK * size)).map(|((dxs, xs), deltas)| {
+            let (mut d_weight, mut d_bias) = (vec![R::zero(); size], vec![R::zero(); size]);
+            let rows = dxs.chunks_exact_mut(size).zip(xs.chunks_exact(size));
+            for ((standard, xs), deltas) in rows.zip(deltas.chunks_exact(size)) {
+                let inverse = R::dispatch(Standardize { eps: self.eps, xs, standard });
+                let (d_weight, d_bias) = (&mut d_weight, &mut d_bias);
+                R::dispatch(NormalizeBack {
+                    rectified,
+                    weight,
+                    bias,
+                    deltas,
+                    inverse,
+                    standard,
+                    d_weight,
+                    d_bias,
+                });
             }
-        };
-        with_numbers(xs, |xs| {
-            with_numbers(weight, |weight| {
-                with_numbers(bias, |bias| with_numbers(deltas, |deltas| pass(xs, weight, bias, deltas)))
-            })
-        })????;
-        let device = xs.device();
-        let d_bias = Tensor::from_slice(&sums[size..], size, device)?;
-        let d_weight = Tensor::from_slice(&sums[..size], size, device)?;
-        Ok([Tensor::from_vec(dxs, xs.shape(), device)?, d_weight, d_bias])
-    }
-}
-
-impl CustomOp3 for Normalize {
-    fn name(&self) -> &'static str {
-        "layer norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        xs: &CpuStorage,
-        lx: &Layout,
-        weight: &CpuStorage,
-        lw: &Layout,
-        bias: &CpuStorage,
-        lb: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ys = match xs {
-            CpuStorage::F32(_) => {
-                self.forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?)
+            [d_weight, d_bias]
+        });
+        let mut sums = [vec![R::zero(); size], vec![R::zero(); size]];
+        for of_block in of_blocks.collect::<Vec<_>>() {
+            for (sum, of_block) in sums.iter_mut().zip(of_block) {
+                sum.iter_mut().zip(of_block).for_each(|(sum, d)| *sum += d);
             }
-            _ => self.forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?),
-        };
-        Ok((ys, lx.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dxs, d_weight, d_bias] = match xs.dtype() {
-            DType::F32 => self.backward::<f32>(xs, weight, bias, deltas)?,
-            _ => self.backward::<f64>(xs, weight, bias, deltas)?,
-        };
-        Ok((Some(dxs), Some(d_weight), Some(d_bias)))
+        }
+        let [d_weight, d_bias] = sums;
+        [Some(dxs), Some(d_weight), Some(d_bias)]
     }
 }
 

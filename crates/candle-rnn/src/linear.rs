@@ -1,12 +1,12 @@
 //! A dense layer on the last dimension.
 
-use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CustomOp3, D, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use crate::MatmulPrecision;
 use crate::init::pytorch_uniform;
-use crate::kernels::{self, Packed, Real, Rows};
-use crate::kernels::{add_rows, affine, numbers, transposed_product, with_numbers};
+use crate::kernels::op::{Inputs, Layer, Node};
+use crate::kernels::{self, Packed, Real, Rows, affine, sum_of_rows, transposed_product};
 
 /// `y = x Wᵀ + b`, as `torch.nn.Linear`: weight `[out, in]`, bias `[out]`.
 ///
@@ -69,7 +69,9 @@ impl Linear {
         }
         let flat = xs.reshape((xs.elem_count() / input.max(1), input))?;
         if flat.dim(0)? >= WORTH_PACKING && kernels::take(&flat) {
-            return self.apply(&flat.contiguous()?, Affine(self.matmul))?.reshape(shape);
+            return self
+                .apply(&flat.contiguous()?, Node(Affine { input, matmul: self.matmul }))?
+                .reshape(shape);
         }
         let ys = flat.matmul(&self.weight.t()?)?;
         let ys = match &self.bias {
@@ -108,84 +110,43 @@ impl Linear {
 const WORTH_PACKING: usize = 16;
 
 /// `x Wᵀ + b` as one node: `x [rows, in]`, `W [out, in]`, `b [out]`.
-struct Affine(MatmulPrecision);
+struct Affine {
+    input: usize,
+    matmul: MatmulPrecision,
+}
 
-impl Affine {
-    fn forward<R: Real>(&self, xs: &[R], weight: &[R], bias: &[R], input: usize) -> CpuStorage {
-        let mut ys = vec![R::zero(); xs.len() / input * bias.len()];
-        let weight = Packed::columns(Rows::new(weight, input), self.0);
-        affine(&mut ys, Rows::new(xs, input), &weight, Some(bias));
-        R::to_cpu_storage_owned(ys)
+impl Layer for Affine {
+    const NAME: &'static str = "affine";
+
+    fn shape(&self, xs: &Shape, bias: &Shape) -> Result<Shape> {
+        Ok((xs.dims2()?.0, bias.elem_count()).into())
+    }
+
+    fn forward<R: Real>(&self, Inputs { xs, weight, bias }: Inputs<R>) -> Vec<R> {
+        let mut ys = vec![R::zero(); xs.len() / self.input * bias.len()];
+        let weight = Packed::columns(Rows::new(weight, self.input), self.matmul);
+        affine(&mut ys, Rows::new(xs, self.input), &weight, Some(bias));
+        ys
     }
 
     /// `∂L/∂x = δ W`, `∂L/∂W = δᵀ x` and `∂L/∂b = Σ δ`.
     fn backward<R: Real>(
         &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (output, input) = weight.dims2()?;
-        with_numbers(deltas, |deltas: &[R]| {
-            let deltas = Rows::new(deltas, output);
-            let dxs = xs.track_op().then(|| {
-                let mut dxs = vec![R::zero(); deltas.count() * input];
-                let weight = with_numbers(weight, |weight| Packed::rows(Rows::new(weight, input), self.0))?;
-                affine(&mut dxs, deltas, &weight, None);
-                Tensor::from_vec(dxs, xs.shape(), xs.device())
-            });
-            let dweight = weight.track_op().then(|| {
-                let xs = with_numbers(xs, |xs| Packed::rows(Rows::new(xs, input), self.0))?;
-                let dweight = transposed_product(deltas, &xs);
-                Tensor::from_vec(dweight, weight.shape(), weight.device())
-            });
-            let dbias = bias.track_op().then(|| {
-                let mut dbias = vec![R::zero(); output];
-                add_rows(&mut dbias, deltas);
-                Tensor::from_vec(dbias, output, bias.device())
-            });
-            Ok((dxs.transpose()?, dweight.transpose()?, dbias.transpose()?))
-        })?
-    }
-}
-
-impl CustomOp3 for Affine {
-    fn name(&self) -> &'static str {
-        "affine"
-    }
-
-    fn cpu_fwd(
-        &self,
-        xs: &CpuStorage,
-        lx: &Layout,
-        weight: &CpuStorage,
-        lw: &Layout,
-        bias: &CpuStorage,
-        lb: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (rows, input) = lx.shape().dims2()?;
-        let ys = match xs {
-            CpuStorage::F32(_) => {
-                self.forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input)
-            }
-            _ => self.forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?, input),
-        };
-        Ok((ys, (rows, lb.shape().elem_count()).into()))
-    }
-
-    fn bwd(
-        &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        match xs.dtype() {
-            DType::F32 => self.backward::<f32>(xs, weight, bias, deltas),
-            _ => self.backward::<f64>(xs, weight, bias, deltas),
-        }
+        Inputs { xs, weight, bias }: Inputs<R>,
+        _: &[R],
+        deltas: &[R],
+        [x, w, b]: [bool; 3],
+    ) -> [Option<Vec<R>>; 3] {
+        let packed = |numbers| Packed::rows(Rows::new(numbers, self.input), self.matmul);
+        let deltas = Rows::new(deltas, bias.len());
+        let dxs = x.then(|| {
+            let mut dxs = vec![R::zero(); xs.len()];
+            affine(&mut dxs, deltas, &packed(weight), None);
+            dxs
+        });
+        let d_weight = w.then(|| transposed_product(deltas, &packed(xs)));
+        let d_bias = b.then(|| sum_of_rows(deltas));
+        [dxs, d_weight, d_bias]
     }
 }
 
@@ -194,7 +155,7 @@ mod tests {
     use super::*;
     use crate::Generator;
     use crate::Parameters;
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Var};
 
     #[test]
     fn it_multiplies_by_the_transposed_weight_and_adds_the_bias() -> Result<()> {

@@ -50,7 +50,7 @@ pub struct TrainingArgs {
     /// Stop after so many seconds, if the epochs are not over before
     #[arg(long, value_name = "SECONDS")]
     pub max_seconds: Option<f64>,
-    /// Optimiser, with PyTorch's defaults
+    /// Optimiser, with PyTorch's defaults; Muon without weight decay, where PyTorch's is 0.1
     #[arg(long, value_name = "NAME")]
     pub optimizer: Option<OptimizerName>,
     /// Learning rate

@@ -5,18 +5,15 @@
 //! ∂L/∂x[p + k, c] += w[k, c] δ[p, c]     ∂L/∂w[k, c] = Σ_p x[p + k, c] δ[p, c]     ∂L/∂b[c] = Σ_p δ[p, c]
 //! ```
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape};
 use rayon::prelude::*;
 
 use super::Sliding;
-use crate::kernels::{Kernel, Lanes, Real, Rows, Vector, add_rows, numbers, with_numbers};
+use crate::kernels::op::{Inputs, Layer};
+use crate::kernels::{Kernel, Lanes, Real, Rows, Vector, sum_of_rows};
 
-/// `xs [batch, height, width, channels]`, `weight [kernel², channels]`, `bias [channels]`.
-pub(super) fn depthwise(xs: &Tensor, weight: &Tensor, bias: &Tensor, sliding: Sliding) -> Result<Tensor> {
-    xs.contiguous()?.apply_op3(weight, &bias.contiguous()?, Depthwise(sliding))
-}
-
-struct Depthwise(Sliding);
+/// Of `xs [batch, height, width, channels]`, `weight [kernel², channels]` and `bias [channels]`.
+pub(super) struct Depthwise(pub Sliding);
 
 /// One row of outputs of one picture.
 struct Row<'a, R> {
@@ -95,90 +92,50 @@ impl<R: Real> Kernel<R> for PictureBack<'_, R> {
 }
 
 impl Depthwise {
-    fn outputs(&self) -> usize {
-        self.0.rows.outputs * self.0.columns.outputs * self.0.channels
+    /// Numbers of the outputs of a picture.
+    fn of_picture(&self) -> usize {
+        self.0.places() * self.0.channels
+    }
+}
+
+impl Layer for Depthwise {
+    const NAME: &'static str = "depthwise convolution";
+
+    fn shape(&self, _: &Shape, bias: &Shape) -> Result<Shape> {
+        Ok(self.0.outputs(bias.elem_count()))
     }
 
-    fn forward<R: Real>(&self, xs: &[R], weight: &[R], bias: &[R]) -> CpuStorage {
+    fn forward<R: Real>(&self, Inputs { xs, weight, bias }: Inputs<R>) -> Vec<R> {
         let Sliding { batch, channels, rows, columns, .. } = self.0;
-        let mut ys = vec![R::zero(); batch * self.outputs()];
+        let mut ys = vec![R::zero(); batch * self.of_picture()];
         ys.par_chunks_mut(columns.outputs * channels).enumerate().for_each(|(at, ys)| {
             let picture = &xs[at / rows.outputs * self.0.picture()..][..self.0.picture()];
             R::dispatch(Row { sliding: self.0, row: at % rows.outputs, picture, weight, bias, ys });
         });
-        R::to_cpu_storage_owned(ys)
+        ys
     }
 
     fn backward<R: Real>(
         &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let channels = self.0.channels;
-        let (mut dxs, mut dweight) = (vec![R::zero(); xs.elem_count()], vec![R::zero(); weight.elem_count()]);
-        let mut dbias = vec![R::zero(); channels];
-        let mut pass = |xs: &[R], weight: &[R], deltas: &[R]| {
-            let pictures = dxs.par_chunks_mut(self.0.picture()).zip(xs.par_chunks(self.0.picture()));
-            let pictures = pictures.zip(deltas.par_chunks(self.outputs()));
-            let of_pictures = pictures.map(|((d_picture, picture), deltas)| {
-                let mut d_weight = vec![R::zero(); weight.len()];
-                let d = &mut d_weight;
-                R::dispatch(PictureBack { sliding: self.0, picture, weight, deltas, d_picture, d_weight: d });
-                d_weight
+        Inputs { xs, weight, .. }: Inputs<R>,
+        _: &[R],
+        deltas: &[R],
+        _: [bool; 3],
+    ) -> [Option<Vec<R>>; 3] {
+        let mut dxs = vec![R::zero(); xs.len()];
+        let pictures = dxs.par_chunks_mut(self.0.picture()).zip(xs.par_chunks(self.0.picture()));
+        let of_pictures =
+            pictures.zip(deltas.par_chunks(self.of_picture())).map(|((d_picture, picture), deltas)| {
+                let mut sum = vec![R::zero(); weight.len()];
+                let d_weight = &mut sum;
+                R::dispatch(PictureBack { sliding: self.0, picture, weight, deltas, d_picture, d_weight });
+                sum
             });
-            for of_picture in of_pictures.collect::<Vec<_>>() {
-                dweight.iter_mut().zip(of_picture).for_each(|(sum, d)| *sum += d);
-            }
-            add_rows(&mut dbias, Rows::new(deltas, channels));
-        };
-        with_numbers(xs, |xs| {
-            with_numbers(weight, |weight| with_numbers(deltas, |deltas| pass(xs, weight, deltas)))
-        })???;
-        let device = xs.device();
-        Ok((
-            Some(Tensor::from_vec(dxs, xs.shape(), device)?),
-            Some(Tensor::from_vec(dweight, weight.shape(), device)?),
-            Some(Tensor::from_vec(dbias, channels, device)?),
-        ))
-    }
-}
-
-impl CustomOp3 for Depthwise {
-    fn name(&self) -> &'static str {
-        "depthwise convolution"
-    }
-
-    fn cpu_fwd(
-        &self,
-        xs: &CpuStorage,
-        lx: &Layout,
-        weight: &CpuStorage,
-        lw: &Layout,
-        bias: &CpuStorage,
-        lb: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ys = match xs {
-            CpuStorage::F32(_) => {
-                self.forward::<f32>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?)
-            }
-            _ => self.forward::<f64>(numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?),
-        };
-        let Sliding { batch, channels, rows, columns, .. } = self.0;
-        Ok((ys, (batch, rows.outputs, columns.outputs, channels).into()))
-    }
-
-    fn bwd(
-        &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-        deltas: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        match xs.dtype() {
-            DType::F32 => self.backward::<f32>(xs, weight, deltas),
-            _ => self.backward::<f64>(xs, weight, deltas),
+        let mut d_weight = vec![R::zero(); weight.len()];
+        for of_picture in of_pictures.collect::<Vec<_>>() {
+            d_weight.iter_mut().zip(of_picture).for_each(|(sum, d)| *sum += d);
         }
+        let d_bias = sum_of_rows(Rows::new(deltas, self.0.channels));
+        [Some(dxs), Some(d_weight), Some(d_bias)]
     }
 }

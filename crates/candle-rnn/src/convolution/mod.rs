@@ -13,11 +13,14 @@
 //!
 //! On the CPU with f32 or f64 these are operations of our own; elsewhere they are candle's.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use crate::init::pytorch_uniform;
+use crate::kernels::op::Node;
 use crate::{Linear, MatmulPrecision, kernels};
+use dense::Dense;
+use depthwise::Depthwise;
 
 mod clip;
 mod dense;
@@ -95,6 +98,16 @@ impl Sliding {
         self.height * self.width * self.channels
     }
 
+    /// Places of the outputs of a picture.
+    fn places(&self) -> usize {
+        self.rows.outputs * self.columns.outputs
+    }
+
+    /// The shape of the outputs.
+    fn outputs(&self, channels: usize) -> Shape {
+        (self.batch, self.rows.outputs, self.columns.outputs, channels).into()
+    }
+
     /// `f`, candle's convolution, of padded pictures with the channels first, `[batch, channels, …]`.
     fn plain(&self, xs: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let mut xs = xs.clone();
@@ -169,14 +182,11 @@ impl Convolution {
             1 => self.weight.reshape((output, input))?,
             _ => self.weight.permute((0, 2, 3, 1))?.reshape((output, kernel * kernel * input))?,
         };
-        if (kernel, self.stride) == (1, 1) {
-            return Linear::from_weight(weight, self.bias.clone()).with_matmul(self.matmul).forward(xs);
+        let linear = Linear::from_weight(weight, self.bias.clone()).with_matmul(self.matmul);
+        match (kernel, self.stride) {
+            (1, 1) => linear.forward(xs),
+            _ => linear.apply(&xs.contiguous()?, Node(Dense { sliding, matmul: self.matmul })),
         }
-        let bias = match &self.bias {
-            Some(bias) => bias.clone(),
-            None => Tensor::zeros(output, xs.dtype(), xs.device())?,
-        };
-        dense::dense(xs, &weight, &bias, sliding, self.matmul)
     }
 
     /// [`forward`](Self::forward) by candle's convolution: the truth for the tests, and for any device.
@@ -236,7 +246,7 @@ impl DepthwiseConvolution {
         let sliding = self.sliding(xs)?;
         // The channels of a place of the kernel side by side.
         let weight = self.weight.reshape((channels, kernel * kernel))?.t()?.contiguous()?;
-        depthwise::depthwise(xs, &weight, &self.bias, sliding)
+        xs.contiguous()?.apply_op3(&weight, &self.bias.contiguous()?, Node(Depthwise(sliding)))
     }
 
     /// [`forward`](Self::forward) by candle's convolution: the truth for the tests, and for any device.

@@ -182,6 +182,13 @@ pub fn add_rows<R: Real>(sums: &mut [R], a: Rows<R>) {
     });
 }
 
+/// The sum of the rows of `a`.
+pub fn sum_of_rows<R: Real>(a: Rows<R>) -> Vec<R> {
+    let mut sums = vec![R::zero(); a.width()];
+    add_rows(&mut sums, a);
+    sums
+}
+
 struct RowTimesPanels<'a, R: Real, F: Factor<R>> {
     out: &'a mut [R],
     row: &'a [F],

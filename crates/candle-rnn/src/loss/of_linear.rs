@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::MatmulPrecision;
 
 use super::cross_entropy::{gradients_in_place, item_losses};
+use crate::kernels::op::Inputs;
 use crate::kernels::{Buffer, Packed, Real, Rows};
 use crate::kernels::{add_rows, add_transposed_product, affine, numbers, transposed_product, with_numbers};
 
@@ -42,20 +43,13 @@ enum Computed {
     F64(Gradients<f64>),
 }
 
-/// What the loss is computed from.
-struct Inputs<'a, R> {
-    xs: &'a [R],
-    weight: &'a [R],
-    bias: &'a [R],
-}
-
 impl OfLinear {
     pub fn new(targets: Vec<Option<u32>>, smoothing: f64, matmul: MatmulPrecision, along: bool) -> Self {
         Self { targets, smoothing, matmul, along, gradients: Mutex::new(None) }
     }
 
     /// The loss and, if asked for, its gradients.
-    fn compute<R: Real>(&self, inputs: &Inputs<R>, gradients: bool) -> (f64, Option<Gradients<R>>) {
+    fn compute<R: Real>(&self, inputs: Inputs<R>, gradients: bool) -> (f64, Option<Gradients<R>>) {
         let vocab = inputs.bias.len();
         let input = inputs.weight.len() / vocab;
         let weight = Packed::columns(Rows::new(inputs.weight, input), self.matmul);
@@ -95,7 +89,7 @@ impl OfLinear {
         (losses.iter().sum(), computed)
     }
 
-    fn forward<R: Real>(&self, inputs: &Inputs<R>, keep: fn(Gradients<R>) -> Computed) -> CpuStorage {
+    fn forward<R: Real>(&self, inputs: Inputs<R>, keep: fn(Gradients<R>) -> Computed) -> CpuStorage {
         let (loss, gradients) = self.compute(inputs, self.along);
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients.map(keep);
         R::to_cpu_storage_owned(vec![R::from_f64(loss)])
@@ -114,7 +108,7 @@ impl OfLinear {
             Some(kept) => kept,
             None => {
                 let now =
-                    |xs: &[R], weight: &[R], bias: &[R]| self.compute(&Inputs { xs, weight, bias }, true);
+                    |xs: &[R], weight: &[R], bias: &[R]| self.compute(Inputs { xs, weight, bias }, true);
                 let (_, computed) = with_numbers(xs, |xs| {
                     with_numbers(weight, |weight| with_numbers(bias, |bias| now(xs, weight, bias)))
                 })???;
@@ -150,11 +144,11 @@ impl CustomOp3 for OfLinear {
         let loss = match xs {
             CpuStorage::F32(_) => {
                 let (xs, weight, bias) = (numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?);
-                self.forward(&Inputs { xs, weight, bias }, Computed::F32)
+                self.forward(Inputs { xs, weight, bias }, Computed::F32)
             }
             _ => {
                 let (xs, weight, bias) = (numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?);
-                self.forward(&Inputs { xs, weight, bias }, Computed::F64)
+                self.forward(Inputs { xs, weight, bias }, Computed::F64)
             }
         };
         Ok((loss, Shape::from(())))

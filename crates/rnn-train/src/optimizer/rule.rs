@@ -11,37 +11,13 @@ use super::muon;
 /// on the number of threads.
 pub const CHUNK: usize = 1 << 15;
 
-/// One update: the constants of the formula at this step.
+/// One update: the constants of the formula at this step. Muon's is of a whole matrix.
 #[derive(Clone, Copy)]
 pub enum Rule {
-    Sgd {
-        decay: f64,
-        momentum: f64,
-        nesterov: bool,
-        rate: f64,
-    },
-    Adam {
-        decay: f64,
-        keep: f64,
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-        correction: f64,
-        rate: f64,
-    },
-    RmsProp {
-        decay: f64,
-        alpha: f64,
-        epsilon: f64,
-        momentum: f64,
-        rate: f64,
-    },
-    /// Of a whole matrix.
-    Muon {
-        keep: f64,
-        momentum: f64,
-        rate: f64,
-    },
+    Sgd { decay: f64, momentum: f64, nesterov: bool, rate: f64 },
+    Adam { decay: f64, keep: f64, beta1: f64, beta2: f64, epsilon: f64, correction: f64, rate: f64 },
+    RmsProp { decay: f64, alpha: f64, epsilon: f64, momentum: f64, rate: f64 },
+    Muon { keep: f64, momentum: f64, rate: f64 },
 }
 
 impl Rule {
@@ -219,17 +195,9 @@ impl<T: Real> InplaceOp2 for Fused<'_, T> {
         let g = &gradient.as_slice::<T>()?[part(gradient_at)];
         let mut moments = self.moments.borrow_mut();
         let mut moments: Vec<&mut [T]> = moments.iter_mut().map(|m| &mut m[..]).collect();
-        if let (Rule::Muon { keep, momentum, rate }, [buffer]) = (self.rule, &mut moments[..]) {
-            let [keep, momentum, rate, factor] = [keep, momentum, rate, self.factor].map(T::from_f64);
-            let new = (T::one() - momentum) * factor;
-            let mut direction: Vec<T> = Vec::with_capacity(g.len());
-            for (b, &g) in buffer.iter_mut().zip(g) {
-                *b = *b * momentum + g * new;
-                direction.push(g * new + *b * momentum);
-            }
-            muon::direct(&mut direction, weights_at.dims()[0]);
-            w.iter_mut().zip(direction).for_each(|(w, d)| *w = *w * keep - d * rate);
-            return Ok(());
+        if let Rule::Muon { keep, momentum, rate } = self.rule {
+            let constants = [keep, momentum, rate, self.factor].map(T::from_f64);
+            return whole_matrix(constants, w, g, &mut moments, weights_at.dims()[0]);
         }
         if w.len() <= CHUNK {
             return self.rule.slices(self.factor, w, g, &mut moments);
@@ -247,4 +215,24 @@ impl<T: Real> InplaceOp2 for Fused<'_, T> {
         let (rule, factor) = (self.rule, self.factor);
         pieces.into_par_iter().try_for_each(|(w, g, mut moments)| rule.slices(factor, w, g, &mut moments))
     }
+}
+
+/// [`Rule::Muon`] of a matrix of so many rows: its numbers depend on each other.
+fn whole_matrix<T: Real>(
+    [keep, momentum, rate, factor]: [T; 4],
+    w: &mut [T],
+    g: &[T],
+    moments: &mut [&mut [T]],
+    rows: usize,
+) -> Result<()> {
+    let [buffer] = moments else { bail!("the optimiser's state does not belong to it") };
+    let new = (T::one() - momentum) * factor;
+    let mut direction: Vec<T> = Vec::with_capacity(g.len());
+    for (b, &g) in buffer.iter_mut().zip(g) {
+        *b = *b * momentum + g * new;
+        direction.push(g * new + *b * momentum);
+    }
+    muon::direct(&mut direction, rows);
+    w.iter_mut().zip(direction).for_each(|(w, d)| *w = *w * keep - d * rate);
+    Ok(())
 }
