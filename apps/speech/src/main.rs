@@ -70,10 +70,21 @@ struct TrainCommand {
     device: DeviceArgs,
 }
 
+/// What recognises.
 #[derive(Args)]
-struct EvalArgs {
+struct ModelArgs {
     /// Run folder (its best model) or model folder
     run: PathBuf,
+    /// Another model of the same symbols, whose probabilities are averaged with those of the first; may be given
+    /// several times
+    #[arg(long, value_name = "RUN")]
+    with: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct EvalArgs {
+    #[command(flatten)]
+    models: ModelArgs,
     /// Recordings, in the forms that `train` takes [default: those the run chose its model by]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
@@ -102,8 +113,8 @@ struct EvalArgs {
 
 #[derive(Args)]
 struct RecognizeArgs {
-    /// Run folder (its best model) or model folder
-    run: PathBuf,
+    #[command(flatten)]
+    models: ModelArgs,
     /// WAV or FLAC files, or - to listen to the standard input (WAV, or raw 16-bit little-endian samples)
     #[arg(required = true, value_name = "FILE|-")]
     files: Vec<PathBuf>,
@@ -246,17 +257,19 @@ fn main() -> ExitCode {
     })
 }
 
-fn recognizer(run: &Path, search: &SearchArgs, device: &DeviceArgs) -> Result<Recognizer> {
-    let model = SpeechModel::load(run, &device.device()?)?;
+fn recognizer(models: &ModelArgs, search: &SearchArgs, device: &DeviceArgs) -> Result<Recognizer> {
+    let device = device.device()?;
+    let model = SpeechModel::load(&models.run, &device)?;
     let search = search.search(&model)?;
-    Ok(Recognizer::new(model, search))
+    let other = |run: &PathBuf| Ok((run.display().to_string(), SpeechModel::load(run, &device)?));
+    Recognizer::new(model, search).together_with(models.with.iter().map(other).collect::<Result<_>>()?)
 }
 
 fn eval(args: &EvalArgs) -> Result<()> {
-    let recognizer = recognizer(&args.run, &args.search, &args.device)?;
+    let recognizer = recognizer(&args.models, &args.search, &args.device)?;
     let mut utterances = match &args.data {
         Some(name) => args.layout.read(name, Part::Test)?,
-        None => of_run(&args.run, &args.layout, "--data DATA")?.1,
+        None => of_run(&args.models.run, &args.layout, "--data DATA")?.1,
     };
     if let Some(joining) = &args.join {
         utterances = joining::strings(&utterances, joining, args.device.seed())?;
@@ -312,8 +325,13 @@ fn of_run(run: &Path, layout: &LayoutArgs, flag: &str) -> Result<Parts> {
 }
 
 fn recognize(args: &RecognizeArgs) -> Result<()> {
-    let recognizer = recognizer(&args.run, &args.search, &args.device)?;
+    let recognizer = recognizer(&args.models, &args.search, &args.device)?;
     if args.files == [Path::new("-")] {
+        if !recognizer.is_alone() {
+            return Err(
+                UsageError::new("--with is for files: one model listens to the standard input").into()
+            );
+        }
         return listen(args, &recognizer);
     }
     if args.files.iter().any(|file| file == Path::new("-")) {
@@ -338,7 +356,7 @@ fn recognize(args: &RecognizeArgs) -> Result<()> {
 fn recognize_file(args: &RecognizeArgs, recognizer: &Recognizer, file: &Path) -> Result<()> {
     let model = recognizer.model();
     let audio = Audio::read(file, Channels::Mean)?.resampled(model.config().frontend.rate)?;
-    let emissions = model.emissions(&[&audio])?.pop().context("a recording has emissions")?;
+    let emissions = recognizer.emissions(&[&audio])?.pop().context("a recording has emissions")?;
     let transcript = recognizer.transcript(&audio, &emissions)?;
     if let Some(path) = &args.srt {
         let cues = SubtitleConfig::default().cues(&transcript)?;

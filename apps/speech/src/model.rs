@@ -85,6 +85,25 @@ impl Emissions {
     pub fn frames(&self) -> usize {
         self.log_probs.len() / self.symbols
     }
+
+    /// The mean of the probabilities that several give to the same recording; `None` where there is nothing, or
+    /// where their frames are not the same.
+    pub fn mean(several: &[Self]) -> Option<Self> {
+        let (first, others) = several.split_first()?;
+        let alike = |other: &Self| {
+            (other.log_probs.len(), other.symbols, other.clock)
+                == (first.log_probs.len(), first.symbols, first.clock)
+        };
+        if !others.iter().all(alike) {
+            return None;
+        }
+        let log_prob = |number: usize| {
+            let most = several.iter().map(|of| of.log_probs[number]).fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = several.iter().map(|of| (of.log_probs[number] - most).exp()).sum();
+            if most == f32::NEG_INFINITY { most } else { most + (sum / several.len() as f32).ln() }
+        };
+        Some(Self { log_probs: (0..first.log_probs.len()).map(log_prob).collect(), ..*first })
+    }
 }
 
 impl SpeechModel {
@@ -236,4 +255,26 @@ pub fn padded(rows: &[&Features], device: &Device) -> Result<(Tensor, Lengths)> 
         into[..row.values().len()].copy_from_slice(row.values());
     }
     Ok((Tensor::from_vec(values, (rows.len(), time, dimension), device)?, lengths))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_say_the_mean_of_their_probabilities() {
+        let clock = Clock { first: 0.0, frame: 0.01 };
+        let says = |probs: &[f32]| Emissions {
+            log_probs: probs.iter().map(|p| p.ln()).collect(),
+            symbols: 2,
+            clock,
+        };
+        let mean = Emissions::mean(&[says(&[0.25, 0.75, 0.0, 1.0]), says(&[0.75, 0.25, 0.0, 1.0])]).unwrap();
+        let probs: Vec<f32> = mean.log_probs.iter().map(|log_prob| log_prob.exp()).collect();
+        for (found, expected) in probs.iter().zip([0.5, 0.5, 0.0, 1.0]) {
+            assert!((found - expected).abs() < 1e-6, "{probs:?}");
+        }
+        assert_eq!(Emissions::mean(&[]), None);
+        assert_eq!(Emissions::mean(&[says(&[0.5, 0.5]), says(&[0.5, 0.5, 0.5, 0.5])]), None);
+    }
 }

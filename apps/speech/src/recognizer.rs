@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use app_kit::UsageError;
 use audio_features::Audio;
 use rnn_decode::ctc::{self, Guide, TimedSymbol};
 
@@ -17,13 +18,45 @@ use crate::transcript::{Timed, Transcript};
 #[derive(Debug)]
 pub struct Recognizer {
     model: SpeechModel,
+    others: Vec<SpeechModel>,
     search: Search,
 }
 
 impl Recognizer {
     /// A recogniser that goes about it as `search` says.
     pub fn new(model: SpeechModel, search: Search) -> Self {
-        Self { model, search }
+        Self { model, others: Vec::new(), search }
+    }
+
+    /// The same, recognising together with other models: what they say is averaged. Their names are for the
+    /// error.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a model of other symbols, or of frames at other times.
+    pub fn together_with(self, others: Vec<(String, SpeechModel)>) -> Result<Self> {
+        for (name, other) in &others {
+            let [mine, others] = [&self.model, other].map(|model| {
+                (model.config().frontend.rate, model.network().config().head, model.alphabet(), model.clock())
+            });
+            let differs = [
+                (mine.0 != others.0, "reads another sampling rate"),
+                (mine.1 != others.1, "has another head"),
+                (mine.2 != others.2, "says other symbols"),
+                (mine.3 != others.3, "gives out its frames at other times"),
+            ];
+            if let Some((_, how)) = differs.into_iter().find(|(differs, _)| *differs) {
+                return Err(UsageError::new(format!(
+                    "{name} {how}: models that recognise together must agree in it"
+                ))
+                .into());
+            }
+        }
+        Ok(Self { others: others.into_iter().map(|(_, model)| model).collect(), ..self })
+    }
+
+    /// Whether it recognises with one model only.
+    pub fn is_alone(&self) -> bool {
+        self.others.is_empty()
     }
 
     /// What it recognises with.
@@ -36,12 +69,29 @@ impl Recognizer {
         &self.search
     }
 
+    /// What the models say of each recording.
+    ///
+    /// # Errors
+    /// Those of [`SpeechModel::emissions`].
+    pub fn emissions(&self, recordings: &[&Audio]) -> Result<Vec<Emissions>> {
+        if self.is_alone() {
+            return self.model.emissions(recordings);
+        }
+        let models = std::iter::once(&self.model).chain(&self.others);
+        let of_models = models.map(|model| model.emissions(recordings)).collect::<Result<Vec<_>>>()?;
+        let mean = |number: usize| {
+            let several: Vec<Emissions> = of_models.iter().map(|of| of[number].clone()).collect();
+            Emissions::mean(&several).context("the models see a recording in different frames")
+        };
+        (0..recordings.len()).map(mean).collect()
+    }
+
     /// What is said in each recording; recordings of like length are computed together.
     ///
     /// # Errors
     /// Samples that are not finite, a device that fails, weights that are damaged.
     pub fn transcribe(&self, recordings: &[&Audio]) -> Result<Vec<Transcript>> {
-        let emissions = self.model.emissions(recordings)?;
+        let emissions = self.emissions(recordings)?;
         let guide = self.search.guide(self.model.alphabet());
         let transcript = |(audio, emissions): (&&Audio, _)| self.transcript_by(&guide, audio, emissions);
         recordings.iter().zip(&emissions).map(transcript).collect()

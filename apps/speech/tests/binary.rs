@@ -122,6 +122,21 @@ fn a_classifier_is_evaluated_and_recognises_files() {
 }
 
 #[test]
+fn models_that_agree_recognise_together() {
+    let alone = json(&mut on("recognize", "labels", &["tones/low_0.wav", "--json"]));
+    let twice = json(&mut on("recognize", "labels", &["tones/low_0.wav", "--json", "--with", "labels"]));
+    let score = |found: &serde_json::Value| found["score"].as_f64().unwrap();
+    assert_eq!(alone["text"], twice["text"]);
+    assert!((score(&alone) - score(&twice)).abs() < 1e-6);
+    on("eval", "labels", &["--with", "labels", "--with", "labels"])
+        .assert()
+        .success()
+        .stdout(contains("4 recordings").and(contains("100.00 % right")));
+    refuses(on("recognize", "labels", &["tones/low_0.wav", "--with", "words"]), 2, "words has another head");
+    refuses(on("recognize", "words", &["-", "--with", "words"]), 2, "one model listens");
+}
+
+#[test]
 fn words_are_recognised_in_every_form_with_times() {
     let folder = TRAINED.path();
     on("recognize", "words", &["tones/high_1.wav"]).assert().success().stdout("tone high\n");
