@@ -1,4 +1,4 @@
-//! Chapter 3: backpropagation through time. The gradient of the shared `W_hh` is made of one
+//! Backpropagation through time. The gradient of the shared `W_hh` is made of one
 //! contribution per step; they are computed here with plain tensors, in the article's letters,
 //! and compared with what the layer itself returns.
 
@@ -212,8 +212,8 @@ fn draw(
     matrices.push(("mean".to_owned(), matrix(mean)?));
     let small = options.folder.join("bptt-matrices.svg");
     figures::matrices(&small, "namaskar: each step's part in the gradient of W_hh", &matrices)?;
-    page.line(&format!("Drawn: {}", bars.display()))?;
-    page.line(&format!("Drawn: {}", small.display()))?;
+    page.drawing(&bars, "Gradient norms, step by step, on the word namaskar")?;
+    page.drawing(&small, "Each step's part in the gradient of W_hh, their sum and their mean")?;
     Ok(())
 }
 

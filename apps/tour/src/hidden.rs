@@ -1,4 +1,4 @@
-//! Chapter 2: the hidden states `h_t` of the trained network, and the network unrolled.
+//! The hidden states `h_t` of the trained network, and the network unrolled.
 
 use anyhow::Result;
 
@@ -58,7 +58,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
     figures::heat_map(&heat, "namaskar: hidden state after each letter", &labels, &states)?;
     let unrolled = options.folder.join("unrolled.svg");
     figures::unrolled(&unrolled, &WORD)?;
-    page.line(&format!("Drawn: {}", heat.display()))?;
-    page.line(&format!("Drawn: {}", unrolled.display()))?;
+    page.drawing(&heat, "The hidden state after each letter of namaskar")?;
+    page.drawing(&unrolled, "The unrolled network: eight copies that share their weights")?;
     Ok(())
 }

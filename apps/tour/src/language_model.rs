@@ -1,4 +1,4 @@
-//! Chapter 4: a character model learns from the workspace's own sources and documents, and
+//! A character model learns from the workspace's own sources and documents, and
 //! writes.
 
 use std::collections::BTreeSet;
@@ -16,13 +16,13 @@ const PROMPT: &str = "/// The ";
 const LENGTH: usize = 300;
 const UNITS: usize = 192;
 
-/// Trains for about half a minute (`fast`: a few seconds), prints the loss and 300 characters
+/// Trains on most of the text (`fast`: on a twentieth), prints the loss and 300 characters
 /// that the model writes. The run folder is `language-model` beside the figures, with the curves.
 ///
 /// # Errors
 /// When the page or the run folder cannot be written, or the training fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
-    let seconds = if options.fast { 4. } else { 30. };
+    let epochs = if options.fast { 0.05 } else { 0.7 };
     let text = workspace_text();
     let kinds = text.chars().collect::<BTreeSet<_>>().len();
     let config = RunConfig {
@@ -37,8 +37,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
         windows: Windows { batch: 16, window: 48, overlap: 0 },
         training: TrainConfig {
             schedule: Schedule { kind: ScheduleKind::Cosine { minimum: 0. }, ..Schedule::constant(5e-3) },
-            epochs: 1000.,
-            max_seconds: Some(seconds),
+            epochs,
             keep_last: 1,
             seed: options.seed,
             ..TrainConfig::default()
@@ -48,10 +47,11 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
         "The same question on a longer text: this program's own sources and documents, {} characters \
          of {kinds} kinds. The network reads letter by letter and is asked for the next one every time. \
          Its neuron is an LSTM with {UNITS} units. Backpropagation through time is cut after {} steps; \
-         the state is carried on. The last twentieth of the text is kept for validation. It learns \
-         for {seconds:.0} seconds.",
+         the state is carried on. The last twentieth of the text is kept for validation. It reads \
+         {:.0} % of the text once; the guide's training is longer.",
         text.chars().count(),
         config.windows.window,
+        100. * epochs,
     ))?;
 
     let run = RunFolder::create(options.folder.join("language-model"), true)?;
@@ -87,6 +87,6 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
     }
     page.line("")?;
     page.line("")?;
-    page.line(&format!("Drawn: {}", run.curves().display()))?;
+    page.drawing(&run.curves(), "Loss while the language model learns")?;
     Ok(())
 }

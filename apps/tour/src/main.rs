@@ -16,11 +16,11 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     chapter: Vec<Chapter>,
 
-    /// Train the language model for seconds rather than for half a minute
+    /// Train the applications for seconds, on a part of their data: they learn next to nothing
     #[arg(long)]
     fast: bool,
 
-    /// Folder for the figures
+    /// Folder for the figures, the trained models, and the page that shows it all, index.html
     #[arg(long, value_name = "DIR", default_value = "tour-report")]
     out: PathBuf,
 
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         let mut stdout = std::io::stdout();
         let bold = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let mut page = Page::new(&mut stdout, bold);
-        page.line("A brief introduction to recurrent neural networks")?;
+        page.title(tour::TITLE)?;
         let options = Options {
             device: arguments.device.device()?,
             seed: arguments.device.seed(),
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
         };
         tour::run(chapters, &options, &mut page)?;
         page.line("")?;
-        page.line(&format!("The figures are in {}.", options.folder.display()))?;
+        let report = options.folder.join("index.html");
+        page.line(&format!("All of it, with figures and sounds, is in {}.", report.display()))?;
         Ok(())
     })
 }

@@ -1,6 +1,9 @@
-//! The text of the tour: plain lines of at most 80 columns.
+//! The text of the tour: plain lines of at most 80 columns on a terminal, and the same as a page for a browser.
 
 use std::io::{Result, Write};
+use std::path::Path;
+
+use crate::report::Report;
 
 /// Columns of the page.
 pub const WIDTH: usize = 80;
@@ -10,16 +13,28 @@ pub struct Page<'a> {
     out: &'a mut dyn Write,
     bold: bool,
     column: usize,
+    report: Report,
 }
 
 impl<'a> Page<'a> {
     /// A page on `out`; with `bold`, headings carry terminal escapes.
     pub fn new(out: &'a mut dyn Write, bold: bool) -> Self {
-        Self { out, bold, column: 0 }
+        Self { out, bold, column: 0, report: Report::default() }
     }
 
-    /// A heading with a rule under it.
-    pub fn heading(&mut self, title: &str) -> Result<()> {
+    /// All that has been told, for a browser.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The title of all.
+    pub fn title(&mut self, title: &str) -> Result<()> {
+        self.put(title)
+    }
+
+    /// The heading of a chapter, with a rule under it; the module `source` tells it.
+    pub fn heading(&mut self, title: &str, source: &'static str) -> Result<()> {
+        self.report.heading(title, source);
         let rule = "=".repeat(title.chars().count());
         match self.bold {
             true => writeln!(self.out, "\n\x1b[1m{title}\x1b[0m\n{rule}\n")?,
@@ -30,14 +45,44 @@ impl<'a> Page<'a> {
 
     /// Sentences, wrapped at [`WIDTH`], and an empty line.
     pub fn paragraph(&mut self, text: &str) -> Result<()> {
+        self.report.paragraph(text);
         for line in wrap(text, WIDTH) {
             writeln!(self.out, "{line}")?;
         }
-        self.line("")
+        writeln!(self.out)?;
+        self.out.flush()
     }
 
     /// One line as it is.
     pub fn line(&mut self, line: &str) -> Result<()> {
+        self.report.line(line);
+        self.put(line)
+    }
+
+    /// Something by its name, wrapped at [`WIDTH`] beside it.
+    pub fn entry(&mut self, name: &str, text: &str) -> Result<()> {
+        const COLUMN: usize = 14;
+        let mut name = format!("    {name}");
+        for line in wrap(text, WIDTH - COLUMN) {
+            self.line(format!("{name:COLUMN$}{line}").trim_end())?;
+            name.clear();
+        }
+        Ok(())
+    }
+
+    /// A drawing that lies at `path`, as SVG.
+    pub fn drawing(&mut self, path: &Path, caption: &str) -> Result<()> {
+        self.report.picture(&std::fs::read_to_string(path)?, caption);
+        self.put(&format!("Drawn: {}", path.display()))
+    }
+
+    /// A recording that lies at `path`, as WAV.
+    pub fn recording(&mut self, path: &Path, caption: &str) -> Result<()> {
+        self.report.sound(&std::fs::read(path)?, caption);
+        self.put(&format!("Heard: {}", path.display()))
+    }
+
+    fn put(&mut self, line: &str) -> Result<()> {
         self.column = 0;
         writeln!(self.out, "{line}")?;
         self.out.flush()
@@ -47,6 +92,7 @@ impl<'a> Page<'a> {
     /// characters but the line end are left out. End the quotation with [`Page::line`].
     pub fn quote(&mut self, text: &str) -> Result<()> {
         const INDENT: usize = 4;
+        self.report.quote(text);
         for c in text.chars().filter(|&c| c == '\n' || !c.is_control()) {
             if c == '\n' || self.column == WIDTH {
                 writeln!(self.out)?;
@@ -100,9 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_stands_beside_its_name() -> Result<()> {
+        let mut out = Vec::new();
+        Page::new(&mut out, false).entry("told", &"word ".repeat(14))?;
+        let indent = " ".repeat(14);
+        let expected = format!("    told      {}\n{indent}word\n", ["word"; 13].join(" "));
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+        Ok(())
+    }
+
+    #[test]
     fn a_page_without_bold_has_no_escapes() -> Result<()> {
         let mut out = Vec::new();
-        Page::new(&mut out, false).heading("1. Memory")?;
+        Page::new(&mut out, false).heading("1. Memory", "memory")?;
         assert_eq!(String::from_utf8_lossy(&out), "\n1. Memory\n=========\n\n");
         Ok(())
     }

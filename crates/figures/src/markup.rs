@@ -25,10 +25,14 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// The bytes of a PNG file as an address, for the `href` of an `<image>`: the SVG or HTML then needs no
-/// other file.
+/// The bytes of a file as an address, for an `<image>` or the like: the SVG or HTML then needs no other file.
+pub fn data_url(media_type: &str, bytes: &[u8]) -> String {
+    format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
+}
+
+/// The [`data_url`] of a PNG file.
 pub fn png_url(bytes: &[u8]) -> String {
-    format!("data:image/png;base64,{}", STANDARD.encode(bytes))
+    data_url("image/png", bytes)
 }
 
 #[cfg(test)]
