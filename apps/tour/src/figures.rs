@@ -25,21 +25,23 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Line chart of `curves`, from zero upwards; `axes` names x and y.
+/// Line chart of `curves`, zero being on both axes; `axes` names them.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn curves(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Result<()> {
     let points = || curves.iter().flat_map(|curve| &curve.points).filter(|(_, y)| y.is_finite());
     let right = points().map(|&(x, _)| x).fold(1., f64::max);
-    let top = points().map(|&(_, y)| y).fold(f64::MIN_POSITIVE, f64::max) * 1.05;
+    let top = points().map(|&(_, y)| y).fold(0., f64::max) * 1.05;
+    let bottom = points().map(|&(_, y)| y).fold(0., f64::min) * 1.05;
+    let top = if top > bottom { top } else { 1. };
     draw(path, (720, 440), |area| {
         let mut chart = ChartBuilder::on(area)
             .caption(title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d(0f64..right, 0f64..top)
+            .build_cartesian_2d(0f64..right, bottom..top)
             .map_err(failed)?;
         chart
             .configure_mesh()

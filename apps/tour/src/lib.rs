@@ -3,10 +3,14 @@
 //!
 //! | chapter | module | figures |
 //! |---|---|---|
+//! | feed-forward networks | [`feed_forward`] | |
 //! | one letter against a memory | [`namaskar`] | `namaskar-loss.svg` |
-//! | what the memory holds | [`hidden`] | `hidden-states.svg`, `unrolled.svg` |
+//! | one neuron, by hand | [`neuron`] | |
+//! | unrolled | [`unrolling`] | `hidden-states.svg`, `unrolled.svg` |
 //! | backpropagation through time | [`bptt`] | `bptt-gradients.svg`, `bptt-matrices.svg` |
-//! | a character language model that writes | [`language_model`] | `language-model/curves.svg` |
+//! | memory | [`memory`] | `memory.svg`, `gradient-flow.svg` |
+//! | two directions | [`directions`] | |
+//! | a language model that writes | [`language_model`] | `language-model/curves.svg` |
 //! | translation with attention | [`translation`] | `translation-attention.svg` |
 //! | speech, from waves to words | [`speech`] | `phonemes.svg`, `digits.wav` |
 //! | pictures and what is said about them | [`captioning`] | `caption-true.svg`, `caption-false.svg` |
@@ -22,14 +26,18 @@ use rnn_train::files::write_atomically;
 
 pub mod bptt;
 pub mod captioning;
+pub mod directions;
+pub mod feed_forward;
 pub mod figures;
-pub mod hidden;
 pub mod language_model;
+pub mod memory;
 pub mod namaskar;
+pub mod neuron;
 pub mod page;
 pub mod report;
 pub mod speech;
 pub mod translation;
+pub mod unrolling;
 pub mod word;
 
 pub use page::Page;
@@ -53,13 +61,20 @@ pub struct Options {
 /// A chapter of the tour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Chapter {
+    /// A fixed input has a fixed answer, and weights stand still when asked
+    FeedForward,
     /// A feed-forward network against a recurrent one on the word namaskar
-    #[value(alias = "feedforward")]
     Namaskar,
+    /// One recurrent neuron, with numbers to check on paper
+    Neuron,
     /// The hidden states, letter by letter, and the unrolled network
-    Hidden,
+    Unrolling,
     /// Backpropagation through time: the gradient of every step
     Bptt,
+    /// How far back neurons of different kinds remember
+    Memory,
+    /// A word is missing, and what comes after it tells which
+    Directions,
     /// A character model learns from a text and writes
     LanguageModel,
     /// Sentences are read in one language and written in another
@@ -72,10 +87,14 @@ pub enum Chapter {
 
 impl Chapter {
     /// All chapters, in the order of the article.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
+        Self::FeedForward,
         Self::Namaskar,
-        Self::Hidden,
+        Self::Neuron,
+        Self::Unrolling,
         Self::Bptt,
+        Self::Memory,
+        Self::Directions,
         Self::LanguageModel,
         Self::Translation,
         Self::Speech,
@@ -84,9 +103,13 @@ impl Chapter {
 
     fn title(self) -> &'static str {
         match self {
+            Self::FeedForward => "A network without memory",
             Self::Namaskar => "One letter against a memory",
-            Self::Hidden => "What the memory holds",
+            Self::Neuron => "One neuron, by hand",
+            Self::Unrolling => "The network, unrolled",
             Self::Bptt => "Backpropagation through time",
+            Self::Memory => "How far a memory reaches",
+            Self::Directions => "Two directions",
             Self::LanguageModel => "A language model that writes",
             Self::Translation => "Translation, and where it looks",
             Self::Speech => "Speech, from waves to words",
@@ -97,9 +120,13 @@ impl Chapter {
     /// The module that tells it.
     fn source(self) -> &'static str {
         match self {
+            Self::FeedForward => "feed_forward",
             Self::Namaskar => "namaskar",
-            Self::Hidden => "hidden",
+            Self::Neuron => "neuron",
+            Self::Unrolling => "unrolling",
             Self::Bptt => "bptt",
+            Self::Memory => "memory",
+            Self::Directions => "directions",
             Self::LanguageModel => "language_model",
             Self::Translation => "translation",
             Self::Speech => "speech",
@@ -117,9 +144,13 @@ pub fn run(chapters: &[Chapter], options: &Options, page: &mut Page) -> anyhow::
         let number = 1 + chapter as usize;
         page.heading(&format!("{number}. {}", chapter.title()), chapter.source())?;
         match chapter {
+            Chapter::FeedForward => feed_forward::tell(options, page).map(drop)?,
             Chapter::Namaskar => namaskar::tell(options, page).map(drop)?,
-            Chapter::Hidden => hidden::tell(options, page)?,
+            Chapter::Neuron => neuron::tell(options, page).map(drop)?,
+            Chapter::Unrolling => unrolling::tell(options, page)?,
             Chapter::Bptt => bptt::tell(options, page).map(drop)?,
+            Chapter::Memory => memory::tell(options, page).map(drop)?,
+            Chapter::Directions => directions::tell(options, page).map(drop)?,
             Chapter::LanguageModel => language_model::tell(options, page)?,
             Chapter::Translation => translation::tell(options, page).map(drop)?,
             Chapter::Speech => speech::tell(options, page).map(drop)?,
