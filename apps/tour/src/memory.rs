@@ -73,10 +73,10 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Memory> {
     const SEEN: usize = 40;
     let flow = CELLS.iter().map(|&(_, cell)| Task::new(cell, options)?.flow(SEEN));
     let memory = Memory { distances, accuracy, flow: flow.collect::<Result<_>>()? };
-    page.paragraph(&format!(
-        "Why: before anything is learnt, of the error at the end this much is left so many steps earlier, \
-         |dL/dh_t| as a part of that at the last step:"
-    ))?;
+    page.paragraph(
+        "Why: before anything is learnt, of the error at the end this much is left so many steps earlier, |dL/dh_t| \
+         as a part of that at the last step:",
+    )?;
     let shown = [1, 2, 5, 10, 20, SEEN - 1];
     let header: String = shown.iter().map(|steps| format!("{steps:>9}")).collect();
     page.line(&format!("    steps earlier   {header}"))?;
