@@ -14,7 +14,13 @@ const INK: RGBColor = RGBColor(40, 40, 40);
 const GREY: RGBColor = RGBColor(150, 150, 150);
 
 /// Colours that can be told apart without seeing red and green (Okabe and Ito).
-const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+];
 
 /// A named line of a chart.
 #[derive(Clone, Debug)]
@@ -35,6 +41,12 @@ pub fn curves(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Re
     let top = points().map(|&(_, y)| y).fold(0., f64::max) * 1.05;
     let bottom = points().map(|&(_, y)| y).fold(0., f64::min) * 1.05;
     let top = if top > bottom { top } else { 1. };
+    // Beside the curves that end high, the legend is below.
+    let ends = curves.iter().filter_map(|curve| curve.points.last().map(|&(_, y)| y));
+    let legend = match ends.fold(bottom, f64::max) > bottom + 0.7 * (top - bottom) {
+        true => SeriesLabelPosition::LowerLeft,
+        false => SeriesLabelPosition::UpperRight,
+    };
     draw(path, (720, 440), |area| {
         let mut chart = ChartBuilder::on(area)
             .caption(title, ("sans-serif", 20))
@@ -61,7 +73,7 @@ pub fn curves(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Re
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(legend)
             .border_style(GREY)
             .background_style(WHITE)
             .draw()

@@ -104,7 +104,10 @@ impl Piece {
             ),
             Self::Paragraph(text) => writeln!(html, "<p>{}</p>", escape(text)),
             Self::Lines(lines) => {
-                let lines: Vec<String> = lines.iter().map(|line| escape(line)).collect();
+                let told = || lines.iter().filter(|line| !line.is_empty());
+                let indent = told().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
+                let lines: Vec<String> =
+                    lines.iter().map(|line| escape(line.get(indent..).unwrap_or(""))).collect();
                 writeln!(html, "<pre tabindex=\"0\">{}</pre>", lines.join("\n").trim_end())
             }
             Self::Quotation(text) => {
@@ -139,16 +142,16 @@ mod tests {
         let mut report = Report::default();
         report.heading("1. <Memory>", "memory");
         report.line("");
-        report.line("a & b");
+        report.line("    a & b");
         report.line("");
-        report.line("c");
+        report.line("      c");
         report.quote("x\n");
         report.quote("<y>");
         report.picture("<svg/>", "a \"figure\"");
         report.sound(b"RIFF", "one");
         let html = report.html("Tour");
         assert!(html.contains("<a href=\"#memory\">1. &lt;Memory&gt;</a>"));
-        assert!(html.contains("<pre tabindex=\"0\">a &amp; b\n\nc</pre>"));
+        assert!(html.contains("<pre tabindex=\"0\">a &amp; b\n\n  c</pre>"));
         assert!(html.contains("<pre tabindex=\"0\">x\n&lt;y&gt;</pre></blockquote>"));
         assert!(html.contains("alt=\"a &quot;figure&quot;\"") && html.contains("data:audio/wav;base64,"));
     }

@@ -1,5 +1,7 @@
 //! The tour through its binary.
 
+mod browser;
+
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -89,4 +91,23 @@ fn a_folder_that_cannot_be_made_is_an_error_that_names_it() -> anyhow::Result<()
     let arguments = ["--chapter", "unrolling", "--out", "taken"];
     command.args(arguments).assert().code(1).stderr(contains("error:").and(contains("taken")));
     Ok(())
+}
+
+#[test]
+fn a_browser_tells_what_does_not_show() {
+    if browser::chromium().is_none() {
+        eprintln!("skipped: there is no Chromium");
+        return;
+    }
+    let picture = "<img src=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E\" alt=\"\">";
+    let told = |more: &str| browser::shows(&format!("<!doctype html>{picture}{more}"));
+    assert!(told("").is_ok());
+    for (more, message) in [
+        ("<img src=\"data:image/png;base64,AAAA\">", "1 of 2 pictures were not loaded"),
+        ("<div style=\"width: 500px\">wide</div>", "pixels wide"),
+        ("<script>nothing.at.all()</script>", "console"),
+    ] {
+        let error = told(more).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
 }
