@@ -50,7 +50,7 @@ enum Command {
 
 fn main() -> ExitCode {
     app_kit::run(|| {
-        let cli = Cli::parse();
+        let cli: Cli = app_kit::parse()?;
         let root = DataRoot::resolve(cli.data_root.as_deref())?;
         match cli.command {
             Command::List => list(&root),

@@ -239,7 +239,7 @@ enum Counted {
 
 fn main() -> ExitCode {
     app_kit::run(|| {
-        let cli = Cli::parse();
+        let cli: Cli = app_kit::parse()?;
         cli.logging.init();
         match cli.command {
             Command::Train(args) => {

@@ -30,7 +30,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     app_kit::run(|| {
-        let arguments = Arguments::parse();
+        let arguments: Arguments = app_kit::parse()?;
         app_kit::init_logging(false, 0);
         let mut stdout = std::io::stdout();
         let bold = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();

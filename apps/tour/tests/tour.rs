@@ -77,6 +77,18 @@ fn the_same_seed_tells_the_same_story() -> anyhow::Result<()> {
 }
 
 #[test]
+fn completions_and_manual_pages_are_made_when_the_environment_asks() -> anyhow::Result<()> {
+    let (mut command, folder) = tour()?;
+    command.env("COMPLETE", "zsh").assert().success().stdout(contains("#compdef tour"));
+    let (mut command, _folder) = tour()?;
+    command.current_dir(folder.path()).env("CANDLE_RNN_MANUAL", "man1").assert().success();
+    assert!(std::fs::read_to_string(folder.path().join("man1/tour.1"))?.contains("chapter"));
+    let (mut command, _folder) = tour()?;
+    command.env("COMPLETE", "tcsh").assert().code(2).stderr(contains("no shell").and(contains("bash")));
+    Ok(())
+}
+
+#[test]
 fn an_unknown_chapter_is_a_usage_error_that_names_the_chapters() -> anyhow::Result<()> {
     let (mut command, folder) = tour()?;
     command.args(["--chapter", "epilogue"]).assert().code(2).stderr(contains("namaskar"));

@@ -242,7 +242,7 @@ struct AverageArgs {
 
 fn main() -> ExitCode {
     app_kit::run(|| {
-        let cli = Cli::parse();
+        let cli: Cli = app_kit::parse()?;
         cli.logging.init();
         let progress = ProgressStyle::from(&cli.logging);
         match cli.command {

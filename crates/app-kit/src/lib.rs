@@ -1,4 +1,4 @@
-//! What every binary shares: device flags, logging, exit codes, Ctrl-C, model folders and what is in
+//! What every binary shares: its command line, device flags, logging, exit codes, Ctrl-C, model folders and what is in
 //! them, the names of neurons, paths and text files.
 //!
 //! A `main.rs` built on this crate is a few lines:
@@ -17,7 +17,7 @@
 //!
 //! fn main() -> std::process::ExitCode {
 //!     app_kit::run(|| {
-//!         let cli = Cli::parse();
+//!         let cli: Cli = app_kit::parse()?;
 //!         cli.logging.init();
 //!         println!("{:?}", cli.device.device()?);
 //!         Ok(())
@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+pub mod command_line;
 pub mod device;
 pub mod exit;
 pub mod inspect;
@@ -36,6 +37,7 @@ pub mod path;
 pub mod process;
 pub mod text;
 
+pub use command_line::parse;
 pub use device::{DeviceArgs, DeviceChoice};
 pub use exit::{UsageError, run};
 pub use inspect::{Contents, InspectArgs};
