@@ -9,7 +9,7 @@ use datasets::embedded::captioning::{Language, Verdict};
 use image_features::Picture;
 use rnn_train::{ProgressStyle, RunFolder};
 
-use crate::{Options, Page, examples, passes};
+use crate::{Options, Page, examples, passes, tell_outcome};
 
 /// Trains on the built-in scenes, measures how many captions are true of theirs, shows some of both, and draws
 /// what was looked at.
@@ -44,6 +44,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
     let stop = app_kit::interrupt::flag();
     let trained =
         train_on_pictures((train, validation), &config, &run, &options.device, stop, ProgressStyle::Auto)?;
+    tell_outcome(&trained.report, page)?;
     let captioner = Captioner::new(trained.model)?;
 
     let images = test.iter().map(|captioned| captioned.image.picture()).collect::<Result<Vec<Picture>>>()?;

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use candle_rnn::{Generator, Windows};
 use datasets::embedded::workspace_text;
 use rnn_decode::Sampling;
-use rnn_train::{Outcome, ProgressStyle, RunFolder, Schedule, TrainConfig, schedule::ScheduleKind};
+use rnn_train::{ProgressStyle, RunFolder, Schedule, TrainConfig, schedule::ScheduleKind};
 
-use crate::{Options, Page};
+use crate::{Options, Page, tell_outcome};
 
 const PROMPT: &str = "/// The ";
 const LENGTH: usize = 300;
@@ -58,9 +58,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
     let stop = app_kit::interrupt::flag();
     let trained = train_on_text(text, &config, &run, &options.device, stop, ProgressStyle::Auto)?;
     let report = trained.report;
-    if report.outcome == Outcome::Interrupted {
-        page.paragraph("Interrupted: it writes with what it has learned so far.")?;
-    }
+    tell_outcome(&report, page)?;
     page.line(&format!("    steps of training        {}", report.steps))?;
     page.line(&format!("    loss of a blind guess    {:.3} nats per character", (kinds as f64).ln()))?;
     if let Some(evaluation) = report.last {

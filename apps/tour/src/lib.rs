@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use clap::ValueEnum;
 use rnn_train::files::write_atomically;
+use rnn_train::{Outcome, Report};
 
 pub mod bptt;
 pub mod captioning;
@@ -156,9 +157,22 @@ pub fn run(chapters: &[Chapter], options: &Options, page: &mut Page) -> anyhow::
             Chapter::Speech => speech::tell(options, page).map(drop)?,
             Chapter::Captioning => captioning::tell(options, page).map(drop)?,
         }
+        if app_kit::interrupt::requested() {
+            page.line("")?;
+            page.paragraph("Interrupted: the other chapters are not told.")?;
+            break;
+        }
     }
     let html = page.report().html(TITLE);
     write_atomically(&options.folder.join("index.html"), |file| Ok(file.write_all(html.as_bytes())?))
+}
+
+/// Says so where a training was interrupted.
+fn tell_outcome(report: &Report, page: &mut Page) -> std::io::Result<()> {
+    match report.outcome {
+        Outcome::Interrupted => page.paragraph("Interrupted: this is what it has learnt so far."),
+        _ => Ok(()),
+    }
 }
 
 /// So many passes over the data, in words.

@@ -12,7 +12,7 @@ use rnn_train::files::write_atomically;
 use rnn_train::{ProgressStyle, RunFolder};
 use std::io::Write;
 
-use crate::{Options, Page, examples, passes};
+use crate::{Options, Page, examples, passes, tell_outcome};
 
 /// Trains on the built-in digits, measures the word error rate on voices that it has not heard, shows right and
 /// wrong strings, and draws the phonemes that it heard over the spectrogram.
@@ -48,6 +48,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
     let stop = app_kit::interrupt::flag();
     let trained =
         train_on_utterances((train, validation), &config, &run, &options.device, stop, ProgressStyle::Auto)?;
+    tell_outcome(&trained.report, page)?;
     let search = SearchArgs::default().search(&trained.model)?;
     let recognizer = Recognizer::new(trained.model, search);
 

@@ -5,7 +5,7 @@ use ::translation::{Pair, RunConfig, TranslateConfig, Translation, Translator, p
 use anyhow::{Context, Result};
 use rnn_train::{ProgressStyle, RunFolder};
 
-use crate::{Options, Page, examples, passes};
+use crate::{Options, Page, examples, passes, tell_outcome};
 
 /// Pairs that are translated in the end.
 const MEASURED: usize = 200;
@@ -39,6 +39,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
     let stop = app_kit::interrupt::flag();
     let trained =
         train_on_pairs((train, validation), &config, &run, &options.device, stop, ProgressStyle::Auto)?;
+    tell_outcome(&trained.report, page)?;
     let translator = Translator::new(trained.model)?;
 
     let mut unseen: Vec<Pair> = read(Part::Unseen)?;
