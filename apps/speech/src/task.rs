@@ -54,6 +54,8 @@ pub struct SpeechTask {
     strings: Vec<Join>,
     order: Epoch,
     next: usize,
+    /// Recordings that were too short for their text, as they were changed, since the last evaluation.
+    too_short: usize,
 }
 
 /// Every string of an epoch has 2³² random numbers to itself; the first as many are for the order.
@@ -81,7 +83,8 @@ impl SpeechTask {
         let frontend = Frontend::new(&config.frontend, config.moments.clone())?;
         let (strings, batches) = strings(&data, seed, 0);
         let order = batches.epoch(0);
-        Ok(Self { config, parameters, network, frontend, data, seed, epoch: 0, strings, order, next: 0 })
+        let (epoch, next, too_short) = (0, 0, 0);
+        Ok(Self { config, parameters, network, frontend, data, seed, epoch, strings, order, next, too_short })
     }
 
     /// What the network says.
@@ -185,7 +188,11 @@ impl Task for SpeechTask {
         let (xs, lengths) = padded(&features, self.parameters.device())?;
         let (scores, lengths) = self.network.forward(&xs, &lengths, &mut Mode::Train(generator))?;
         let loss = match self.config.network.head {
-            Head::Ctc => ctc(&scores, &lengths, &targets)?,
+            Head::Ctc => {
+                let (loss, too_short) = ctc(&scores, &lengths, &targets)?;
+                self.too_short += too_short;
+                loss
+            }
             Head::Classification => {
                 let loss =
                     CrossEntropy { label_smoothing: self.data.label_smoothing, ..CrossEntropy::default() };
@@ -201,6 +208,13 @@ impl Task for SpeechTask {
     }
 
     fn evaluate(&mut self) -> Result<Evaluation> {
+        match std::mem::take(&mut self.too_short) {
+            0 => {}
+            count => tracing::warn!(
+                "{count} recordings since the last evaluation were too short for their text once they had been \
+                 changed, and were not learnt from; less `speed` or `tempo`, or a smaller --stride, keeps them"
+            ),
+        }
         let model = self.model()?;
         let examples = &self.data.validation;
         let recordings: Vec<&Audio> = examples.iter().map(|example| &example.audio).collect();
@@ -216,7 +230,7 @@ impl Task for SpeechTask {
             let loss = match self.config.network.head {
                 Head::Ctc => {
                     let lengths = Lengths::new(vec![emissions.frames()], emissions.frames())?;
-                    ctc(&scores, &lengths, &[target])?
+                    ctc(&scores, &lengths, &[target])?.0
                 }
                 Head::Classification => CrossEntropy::default()
                     .forward(&scores.squeeze(0)?, &Tensor::new(&target[..], &Device::Cpu)?)?,
@@ -274,13 +288,13 @@ impl Task for SpeechTask {
 }
 
 /// The loss of connectionist temporal classification, by symbol; recordings too short for what is said in
-/// them have no share in it.
-fn ctc(scores: &Tensor, lengths: &Lengths, targets: &[&[u32]]) -> Result<LossSum> {
+/// them have no share in it, and are counted.
+fn ctc(scores: &Tensor, lengths: &Lengths, targets: &[&[u32]]) -> Result<(LossSum, usize)> {
     let target_lengths: Vec<usize> = targets.iter().map(|target| target.len()).collect();
     let ctc = Ctc { blank: BLANK, zero_infinity: true };
     let loss = ctc.forward(scores, lengths, &targets.concat(), &target_lengths)?;
     let left_out: usize = loss.impossible.iter().map(|&row| target_lengths[row]).sum();
     // A target of nothing counts as one symbol.
     let count = target_lengths.iter().sum::<usize>() - left_out;
-    Ok(LossSum { sum: loss.sum, count: count.max(1) })
+    Ok((LossSum { sum: loss.sum, count: count.max(1) }, loss.impossible.len()))
 }
