@@ -88,9 +88,9 @@ impl Emissions {
 
     /// The mean of the probabilities that several give to the same recording; `None` where there is nothing, or
     /// where their frames are not the same.
-    pub fn mean(several: &[Self]) -> Option<Self> {
+    pub fn mean(several: &[&Self]) -> Option<Self> {
         let (first, others) = several.split_first()?;
-        let alike = |other: &Self| {
+        let alike = |other: &&Self| {
             (other.log_probs.len(), other.symbols, other.clock)
                 == (first.log_probs.len(), first.symbols, first.clock)
         };
@@ -102,7 +102,7 @@ impl Emissions {
             let sum: f32 = several.iter().map(|of| (of.log_probs[number] - most).exp()).sum();
             if most == f32::NEG_INFINITY { most } else { most + (sum / several.len() as f32).ln() }
         };
-        Some(Self { log_probs: (0..first.log_probs.len()).map(log_prob).collect(), ..*first })
+        Some(Self { log_probs: (0..first.log_probs.len()).map(log_prob).collect(), ..**first })
     }
 }
 
@@ -269,12 +269,13 @@ mod tests {
             symbols: 2,
             clock,
         };
-        let mean = Emissions::mean(&[says(&[0.25, 0.75, 0.0, 1.0]), says(&[0.75, 0.25, 0.0, 1.0])]).unwrap();
+        let mean =
+            Emissions::mean(&[&says(&[0.25, 0.75, 0.0, 1.0]), &says(&[0.75, 0.25, 0.0, 1.0])]).unwrap();
         let probs: Vec<f32> = mean.log_probs.iter().map(|log_prob| log_prob.exp()).collect();
         for (found, expected) in probs.iter().zip([0.5, 0.5, 0.0, 1.0]) {
             assert!((found - expected).abs() < 1e-6, "{probs:?}");
         }
         assert_eq!(Emissions::mean(&[]), None);
-        assert_eq!(Emissions::mean(&[says(&[0.5, 0.5]), says(&[0.5, 0.5, 0.5, 0.5])]), None);
+        assert_eq!(Emissions::mean(&[&says(&[0.5, 0.5]), &says(&[0.5, 0.5, 0.5, 0.5])]), None);
     }
 }

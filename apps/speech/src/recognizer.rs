@@ -80,7 +80,7 @@ impl Recognizer {
         let models = std::iter::once(&self.model).chain(&self.others);
         let of_models = models.map(|model| model.emissions(recordings)).collect::<Result<Vec<_>>>()?;
         let mean = |number: usize| {
-            let several: Vec<Emissions> = of_models.iter().map(|of| of[number].clone()).collect();
+            let several: Vec<&Emissions> = of_models.iter().map(|of| &of[number]).collect();
             Emissions::mean(&several).context("the models see a recording in different frames")
         };
         (0..recordings.len()).map(mean).collect()

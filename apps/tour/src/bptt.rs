@@ -224,10 +224,7 @@ mod tests {
 
     #[test]
     fn the_steps_add_up_to_the_layers_gradient() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let options = Options { device: Device::Cpu, seed: 5, fast: true, folder: folder.path().to_owned() };
-        let mut out = Vec::new();
-        let agreement = tell(&options, &mut Page::new(&mut out, false))?;
+        let agreement = crate::told(5, tell)?;
         assert!(agreement.sum < 1e-5 && agreement.mean < 1e-5, "{agreement:?}");
         assert!(agreement.flow < 1e-4, "{agreement:?}");
         Ok(())

@@ -65,21 +65,22 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
             truth.well_attended
         ))?;
     }
-    let why = |number: usize| match &test[number].image {
-        Image::Scene(scene) => match scene.judge(&captions[number].text, Language::English) {
+    let objection = |(captioned, caption): (&Captioned, &Caption)| match &captioned.image {
+        Image::Scene(scene) => match scene.judge(&caption.text, Language::English) {
             Verdict::True => None,
             Verdict::False { why } => Some(why),
             Verdict::Ungrammatical => Some("it is no sentence of the grammar".to_owned()),
         },
         Image::File(_) => None,
     };
+    let objections: Vec<Option<String>> = test.iter().zip(&captions).map(objection).collect();
     let (right, wrong): (Vec<usize>, Vec<usize>) =
-        (0..captions.len()).partition(|&number| why(number).is_none());
+        (0..captions.len()).partition(|&number| objections[number].is_none());
     examples(page, &right, &wrong, |number, page| {
         page.entry("told", &captions[number].text)?;
         page.entry("true", &test[number].captions[0])?;
-        if let Some(why) = why(number) {
-            page.entry("but", &why)?;
+        if let Some(why) = &objections[number] {
+            page.entry("but", why)?;
         }
         Ok(())
     })?;

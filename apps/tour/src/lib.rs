@@ -199,3 +199,11 @@ fn examples(
     }
     Ok(())
 }
+
+/// What a chapter finds, told to nobody, in the short form.
+#[cfg(test)]
+fn told<T>(seed: u64, tell: fn(&Options, &mut Page) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let folder = tempfile::tempdir()?;
+    let options = Options { device: Device::Cpu, seed, fast: true, folder: folder.path().to_owned() };
+    tell(&options, &mut Page::new(&mut std::io::sink(), false))
+}

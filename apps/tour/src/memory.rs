@@ -54,8 +54,8 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Memory> {
          network as there are steps. A way to shorten it is to give the neuron more of its past: of order 2 it is \
          h_t = tanh(W_1 h_{{t-1}} + W_2 h_{{t-2}} + W_x x_t + b), of order 3 it reads h_{{t-3}} as well. Another is to \
          keep a memory that is added to rather than written anew, as GRU and LSTM do; the gate that keeps it is open \
-         at first. Each has {UNITS} units and learns for {STEPS} steps of {BATCH} sequences. Right answers in per cent, of {MEASURED} new sequences; a \
-         guess would be right in {:.0}:",
+         at first. Each has {UNITS} units and learns for {STEPS} steps of {BATCH} sequences. Right answers in per cent, \
+         of {MEASURED} new sequences; a guess would be right in {:.0}:",
         100.0 / LETTERS as f64
     ))?;
     let header: String = distances.iter().map(|distance| format!("{distance:>8}")).collect();
@@ -178,11 +178,11 @@ impl Task {
 /// Sets the bias of the gate that keeps the memory, the second of both GRU and LSTM, so that it is open at first
 /// (Gers, Schmidhuber and Cummins 2000).
 fn keep_at_first(parameters: &Parameters) -> Result<()> {
-    const OPEN: f64 = 3.0;
+    const OPEN: f32 = 3.0;
     let bias = parameters.named().into_iter().find(|(name, _)| name == "rnn.bias_hh_l0");
     let (_, bias) = bias.context("the layer has no bias")?;
     let mut numbers = bias.to_vec1::<f32>()?;
-    numbers[UNITS..2 * UNITS].fill(OPEN as f32);
+    numbers[UNITS..2 * UNITS].fill(OPEN);
     Ok(bias.set(&Tensor::new(numbers, bias.device())?)?)
 }
 
@@ -212,9 +212,7 @@ mod tests {
 
     #[test]
     fn longer_orders_and_gates_keep_more_of_an_error_and_remember_longer() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let options = Options { device: Device::Cpu, seed: 42, fast: true, folder: folder.path().to_owned() };
-        let memory = tell(&options, &mut Page::new(&mut Vec::new(), false))?;
+        let memory = crate::told(42, tell)?;
         // After 4 steps and after 32.
         let [tanh, second, _, gru, lstm] = &memory.accuracy[..] else { panic!("five neurons") };
         for of_cell in &memory.accuracy {

@@ -125,16 +125,11 @@ fn print(comparison: &Comparison, page: &mut Page) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     #[test]
     fn the_recurrent_network_answers_all_seven_and_the_feed_forward_cannot() -> Result<()> {
-        let folder = tempfile::tempdir()?;
         for seed in [1, 2, 3] {
-            let folder = folder.path().to_owned();
-            let options = Options { device: Device::Cpu, seed, fast: true, folder };
-            let mut out = Vec::new();
-            let comparison = tell(&options, &mut Page::new(&mut out, false))?;
+            let comparison = crate::told(seed, tell)?;
             assert_eq!(comparison.recurrent.right(), 7, "{comparison:?}");
             assert_eq!(comparison.feed_forward.right(), 5, "{comparison:?}");
             let bound = 3. / 7. * 3f64.ln();

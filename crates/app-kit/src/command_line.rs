@@ -1,11 +1,10 @@
 //! The command line of a program: its arguments, completions for a shell, and manual pages.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 use clap_complete::Shell;
 
@@ -41,11 +40,10 @@ pub fn parse<C: Parser>() -> Result<C> {
     Ok(C::parse())
 }
 
-fn shell(name: &OsString) -> Result<Shell, UsageError> {
+fn shell(name: &OsStr) -> Result<Shell, UsageError> {
     let name = name.to_string_lossy();
     Shell::from_str(&name, true).map_err(|_| {
-        let known = Shell::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        let known: Vec<String> = known.map(|value: PossibleValue| value.get_name().to_owned()).collect();
+        let known: Vec<String> = Shell::value_variants().iter().map(Shell::to_string).collect();
         UsageError::new(format!(
             "{COMPLETE} is {name:?}, which is no shell that completions are known for: {}",
             known.join(", ")
@@ -65,8 +63,8 @@ mod tests {
 
     #[test]
     fn a_shell_is_known_by_its_name_and_another_is_told_with_those_there_are() {
-        assert_eq!(shell(&"bash".into()).ok(), Some(Shell::Bash));
-        let error = shell(&"tcsh".into()).unwrap_err().to_string();
+        assert_eq!(shell("bash".as_ref()).ok(), Some(Shell::Bash));
+        let error = shell("tcsh".as_ref()).unwrap_err().to_string();
         assert!(error.contains("\"tcsh\"") && error.contains("bash") && error.contains("fish"), "{error}");
     }
 

@@ -38,34 +38,47 @@ pub struct Inputs<'a, R> {
     pub bias: &'a [R],
 }
 
+impl<'a, R: Real> Inputs<'a, R> {
+    /// Those of x, the weight and the bias.
+    ///
+    /// # Errors
+    /// When one is of another type or not contiguous.
+    pub fn of([(xs, lx), (weight, lw), (bias, lb)]: [(&'a CpuStorage, &Layout); 3]) -> Result<Self> {
+        Ok(Self { xs: numbers(xs, lx)?, weight: numbers(weight, lw)?, bias: numbers(bias, lb)? })
+    }
+}
+
+/// `f` of the numbers of x, the weight and the bias.
+///
+/// # Errors
+/// When one is of another type, not contiguous or not on the CPU.
+pub fn with_inputs<R: Real, T>(
+    [xs, weight, bias]: [&Tensor; 3],
+    f: impl FnOnce(Inputs<R>) -> T,
+) -> Result<T> {
+    with_numbers(xs, |xs| {
+        with_numbers(weight, |weight| with_numbers(bias, |bias| f(Inputs { xs, weight, bias })))
+    })??
+}
+
 /// A [`Layer`] as candle takes it.
 pub struct Node<O>(pub O);
 
 impl<O: Layer> Node<O> {
     fn outputs<R: Real>(&self, inputs: [(&CpuStorage, &Layout); 3]) -> Result<CpuStorage> {
-        let [(xs, lx), (weight, lw), (bias, lb)] = inputs;
-        let inputs = Inputs { xs: numbers(xs, lx)?, weight: numbers(weight, lw)?, bias: numbers(bias, lb)? };
-        Ok(R::to_cpu_storage_owned(self.0.forward(inputs)))
+        Ok(R::to_cpu_storage_owned(self.0.forward(Inputs::of(inputs)?)))
     }
 
     fn gradients<R: Real>(
         &self,
-        [xs, weight, bias]: [&Tensor; 3],
+        inputs: [&Tensor; 3],
         ys: &Tensor,
         deltas: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let inputs = [xs, weight, bias];
         let wanted = inputs.map(Tensor::track_op);
-        let numbers = with_numbers(xs, |xs: &[R]| {
-            with_numbers(weight, |weight| {
-                with_numbers(bias, |bias| {
-                    let inputs = Inputs { xs, weight, bias };
-                    with_numbers(ys, |ys| {
-                        with_numbers(deltas, |deltas| self.0.backward(inputs, ys, deltas, wanted))
-                    })
-                })
-            })
-        })?????;
+        let numbers = with_inputs(inputs, |inputs: Inputs<R>| {
+            with_numbers(ys, |ys| with_numbers(deltas, |deltas| self.0.backward(inputs, ys, deltas, wanted)))
+        })???;
         let mut gradients = [None, None, None];
         for ((gradient, numbers), like) in gradients.iter_mut().zip(numbers).zip(inputs) {
             *gradient =

@@ -13,9 +13,9 @@ use rayon::prelude::*;
 use crate::MatmulPrecision;
 
 use super::cross_entropy::{gradients_in_place, item_losses};
-use crate::kernels::op::Inputs;
+use crate::kernels::op::{Inputs, with_inputs};
 use crate::kernels::{Buffer, Packed, Real, Rows};
-use crate::kernels::{add_rows, add_transposed_product, affine, numbers, transposed_product, with_numbers};
+use crate::kernels::{add_rows, add_transposed_product, affine, transposed_product};
 
 /// Logits in a block: 16 MB of f32.
 const BLOCK: usize = 1 << 22;
@@ -107,11 +107,7 @@ impl OfLinear {
         let gradients = match kept {
             Some(kept) => kept,
             None => {
-                let now =
-                    |xs: &[R], weight: &[R], bias: &[R]| self.compute(Inputs { xs, weight, bias }, true);
-                let (_, computed) = with_numbers(xs, |xs| {
-                    with_numbers(weight, |weight| with_numbers(bias, |bias| now(xs, weight, bias)))
-                })???;
+                let (_, computed) = with_inputs([xs, weight, bias], |inputs| self.compute(inputs, true))?;
                 computed.expect("the gradients were asked for")
             }
         };
@@ -141,15 +137,10 @@ impl CustomOp3 for OfLinear {
         bias: &CpuStorage,
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
+        let inputs = [(xs, lx), (weight, lw), (bias, lb)];
         let loss = match xs {
-            CpuStorage::F32(_) => {
-                let (xs, weight, bias) = (numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?);
-                self.forward(Inputs { xs, weight, bias }, Computed::F32)
-            }
-            _ => {
-                let (xs, weight, bias) = (numbers(xs, lx)?, numbers(weight, lw)?, numbers(bias, lb)?);
-                self.forward(Inputs { xs, weight, bias }, Computed::F64)
-            }
+            CpuStorage::F32(_) => self.forward(Inputs::of(inputs)?, Computed::F32),
+            _ => self.forward(Inputs::of(inputs)?, Computed::F64),
         };
         Ok((loss, Shape::from(())))
     }
