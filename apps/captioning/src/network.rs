@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! r_i = relu(BatchNorm(W_r region_i)) + p_i                what stands at place i, and where that is
+//! r_i ← r_i + ReNet(r)_i                                   and, with `surroundings`, what stands around it
 //! h_0 = tanh(W_s [global; mean_i r_i] + b_s)               the picture starts the state (Vinyals et al. 2015)
 //!
 //! h_t = cell(y_{t-1}, h_{t-1})
@@ -11,6 +12,11 @@
 //!                                                          attend (Show, Attend and Tell, Xu et al. 2015)
 //! p(y_t | y_1 … y_{t-1}, picture) = softmax(W a_t + b)
 //! ```
+//!
+//! `p_i` are sines and cosines of the row and of the column ([`positions`]), for a table that is learnt would have
+//! to find out for each place by itself what lies left of it. `surroundings` are recurrent layers over the rows
+//! and columns of regions ([`ReNet`], Visin et al. 2015): a state that attends to one object so sees where the
+//! others are.
 //!
 //! With `words`, each region also says which words of the vocabulary stand for it, and what one says loudest
 //! counts for the picture (Fang et al. 2015, *From captions to visual concepts and back*, with the maximum for
@@ -21,21 +27,25 @@
 //! recurrence does not wait for the attention, and all words of a caption attend at once.
 
 use std::collections::HashMap;
+use std::f64::consts::PI;
 
 use anyhow::Result;
 use app_kit::UsageError;
 use app_kit::network::CellName;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use candle_nn::{Init, VarBuilder};
 use candle_rnn::{
     AttentionRnn, AttentionRnnConfig, AttentionScore, BatchNorm, Cell, CrossEntropy, Embedding, Lengths,
-    Linear, LossSum, MatmulPrecision, Memory, Mode, Rnn, RnnConfig, State, dropout,
+    Linear, LossSum, MatmulPrecision, Memory, Mode, ReNet, Rnn, RnnConfig, State, dropout,
 };
 use clap::ValueEnum;
 use rnn_decode::AttentionDecoder;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Seen, Sizes};
+
+/// How far the sines of positions go up and down, beside features of about 1.
+const HEIGHT: f64 = 0.5;
 
 /// How the picture takes part in what is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -66,6 +76,9 @@ pub struct NetworkConfig {
     pub attention_size: usize,
     /// Whether a gate weighs what was seen against what is told anyway.
     pub gate: bool,
+    /// Whether recurrent layers go over the rows and the columns of regions, so that each knows what is around
+    /// it.
+    pub surroundings: bool,
     /// Whether regions say which words stand for them, for [`LossConfig::words`](crate::task::LossConfig).
     pub words: bool,
     /// Probability with which a number is dropped in training: of regions, of symbols' vectors, before the
@@ -86,6 +99,7 @@ impl Default for NetworkConfig {
             hidden_size: 256,
             attention_size: 256,
             gate: true,
+            surroundings: false,
             words: false,
             dropout: 0.3,
             matmul: MatmulPrecision::Full,
@@ -108,6 +122,11 @@ impl NetworkConfig {
             if value == 0 {
                 return Err(UsageError::new(format!("the {name} must be at least 1")));
             }
+        }
+        // The two directions share them, and so do the rows' and the columns' sines and cosines.
+        if !self.region_size.is_multiple_of(4) {
+            let size = self.region_size;
+            return Err(UsageError::new(format!("the region size must be a multiple of 4, not {size}")));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             let dropout = self.dropout;
@@ -147,7 +166,8 @@ pub struct Network {
     region: Linear,
     norm: BatchNorm,
     /// `[places, region]`
-    position: Tensor,
+    positions: Tensor,
+    surroundings: Option<ReNet>,
     start: Linear,
     embedding: Embedding,
     decoder: Decoder,
@@ -187,8 +207,9 @@ impl Picture {
 }
 
 impl Network {
-    /// Reads or creates the weights `region.weight`, `position`, `start.weight`, `embedding.weight`,
-    /// `decoder.weight_ih_l0`, …, `output.bias` and, with words, `words.weight`, `words.bias`.
+    /// Reads or creates the weights `region.weight`, …, `start.weight`, …, `embedding.weight`,
+    /// `decoder.weight_ih_l0`, …, `output.bias`, with surroundings `surroundings.rows.weight_ih_l0`, … and, with
+    /// words, `words.weight`, `words.bias`.
     ///
     /// # Errors
     /// Settings that do not fit each other; a weight that is missing or has another shape.
@@ -203,7 +224,6 @@ impl Network {
         let output = Linear::from_weight(embedding.weight().clone(), Some(bias));
         let state = Cell::from(config.cell).state_size(config.hidden_size);
         let start = Linear::new(sizes.global + config.region_size, state, true, vb.pp("start"))?;
-        let near = Init::Randn { mean: 0.0, stdev: 0.1 };
         let decoder = match config.decoder {
             DecoderName::Tell => {
                 let rnn = Rnn::new(&config.telling(), vb.pp("decoder"))?;
@@ -218,7 +238,17 @@ impl Network {
         Ok(Self {
             region: region.with_matmul(config.matmul),
             norm: BatchNorm::new(config.region_size, 1e-5, vb.pp("region").pp("norm"))?,
-            position: vb.get_with_hints((sizes.places(), config.region_size), "position", near)?,
+            positions: positions(sizes.grid, config.region_size, vb.device())?.to_dtype(vb.dtype())?,
+            surroundings: match config.surroundings {
+                true => Some(ReNet::new(
+                    config.cell.into(),
+                    config.region_size,
+                    config.region_size / 2,
+                    config.matmul,
+                    vb.pp("surroundings"),
+                )?),
+                false => None,
+            },
             start: start.with_matmul(config.matmul),
             embedding,
             decoder,
@@ -246,7 +276,7 @@ impl Network {
             (Some(words), Mode::Train(_)) => Some(words.forward(&regions)?.max(1)?),
             _ => None,
         };
-        let regions = regions.broadcast_add(&self.position)?;
+        let regions = self.placed(&regions, mode)?;
         let regions = dropout(&regions, self.config.dropout, mode)?;
         let whole = Tensor::cat(&[&seen.global, &regions.mean(1)?], 1)?;
         let memory = match &self.decoder {
@@ -257,6 +287,16 @@ impl Network {
             }
         };
         Ok(Picture { state: self.start.forward(&whole)?.tanh()?, memory, words })
+    }
+
+    /// Regions with where they are and what is around them.
+    fn placed(&self, regions: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
+        let regions = regions.broadcast_add(&self.positions)?;
+        let Some(surroundings) = &self.surroundings else { return Ok(regions) };
+        let (batch, places, size) = regions.dims3()?;
+        let grid = places.isqrt();
+        let around = surroundings.forward(&regions.reshape((batch, grid, grid, size))?, mode)?;
+        regions + around.reshape((batch, places, size))?
     }
 
     /// The vector after each symbol of `inputs [batch, time]` (u32), `[batch, time, embedding]`, and what each
@@ -339,7 +379,43 @@ impl Network {
     }
 }
 
+/// Where the places of a grid are, `[grid · grid, size]`, row by row: half of each vector tells the column, half
+/// the row, each by sines and cosines (Vaswani et al. 2017, section 3.5) whose wavelengths are from twice a place
+/// to twice the grid. A fourth of the size must be whole.
+fn positions(grid: usize, size: usize, device: &Device) -> candle_core::Result<Tensor> {
+    let waves = size / 4;
+    let of = |at: usize| {
+        (0..waves).flat_map(move |wave| {
+            let longer = (grid as f64).powf(wave as f64 / waves as f64);
+            let (sine, cosine) = (PI * at as f64 / longer).sin_cos();
+            [sine, cosine].map(|number| (HEIGHT * number) as f32)
+        })
+    };
+    let places = (0..grid).flat_map(|row| (0..grid).map(move |column| (row, column)));
+    let numbers: Vec<f32> = places.flat_map(|(row, column)| of(column).chain(of(row))).collect();
+    Tensor::from_vec(numbers, (grid * grid, size), device)
+}
+
 /// The state of a recurrent layer from its numbers, `[batch, state]`.
 fn first_state(rnn: &Rnn, numbers: &Tensor) -> candle_core::Result<State> {
     State::from_tensors(rnn.config(), &HashMap::from([("state.0".to_owned(), numbers.clone())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_differ_and_tell_their_row_and_column_apart() -> candle_core::Result<()> {
+        let (grid, size) = (8, 32);
+        let table = positions(grid, size, &Device::Cpu)?.to_vec2::<f32>()?;
+        for place in 0..grid * grid {
+            for other in 0..place {
+                let same = |half: std::ops::Range<usize>| table[place][half.clone()] == table[other][half];
+                assert_eq!(same(0..size / 2), place % grid == other % grid, "{place}, {other}");
+                assert_eq!(same(size / 2..size), place / grid == other / grid, "{place}, {other}");
+            }
+        }
+        Ok(())
+    }
 }

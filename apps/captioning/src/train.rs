@@ -127,6 +127,7 @@ impl RunConfig {
                 embedding_size: 128,
                 hidden_size: 128,
                 attention_size: 128,
+                surroundings: true,
                 words: true,
                 dropout: 0.0,
                 ..default.network
@@ -135,7 +136,7 @@ impl RunConfig {
             training: TrainConfig {
                 epochs: 7.0,
                 optimizer: OptimizerConfig::muon(),
-                schedule: Schedule { learning_rate: 0.03, warmup_steps: 100, ..default.training.schedule },
+                schedule: Schedule { learning_rate: 0.04, warmup_steps: 100, ..default.training.schedule },
                 monitor: "true".to_owned(),
                 ..default.training
             },
@@ -236,6 +237,9 @@ pub struct TrainArgs {
     /// Use what is seen as it is, without a gate
     #[arg(long, help_heading = "Decoder")]
     pub no_gate: bool,
+    /// Go over the rows and the columns of regions with recurrent layers, so that each knows what is around it
+    #[arg(long, help_heading = "Decoder")]
+    pub surroundings: bool,
     /// Probability of dropping a number in training [default: 0.3]
     #[arg(long, value_name = "P", help_heading = "Decoder")]
     pub dropout: Option<f64>,
@@ -301,6 +305,7 @@ impl TrainArgs {
         set(&mut network.hidden_size, &self.hidden_size);
         set(&mut network.attention_size, &self.attention_size);
         network.gate &= !self.no_gate;
+        network.surroundings |= self.surroundings;
         set(&mut network.dropout, &self.dropout);
         self.matmul.apply(&mut network.matmul);
         set(&mut loss.label_smoothing, &self.label_smoothing);

@@ -48,15 +48,16 @@ fn task_of(config: &RunConfig) -> CaptionTask {
 
 #[test]
 fn every_variable_of_every_kind_of_model_receives_a_gradient() {
-    for (decoder, cell, gate, words) in [
-        (DecoderName::Attend, CellName::Gru, true, true),
-        (DecoderName::Attend, CellName::Lstm, false, false),
-        (DecoderName::Tell, CellName::Gru, true, false),
-        (DecoderName::Tell, CellName::Tanh, false, true),
+    for (decoder, cell, gate, words, surroundings) in [
+        (DecoderName::Attend, CellName::Gru, true, true, true),
+        (DecoderName::Attend, CellName::Lstm, false, false, false),
+        (DecoderName::Tell, CellName::Gru, true, false, false),
+        (DecoderName::Tell, CellName::Tanh, false, true, true),
     ] {
         let mut config = tiny();
         let network = &mut config.network;
         (network.decoder, network.cell, network.gate, network.words) = (decoder, cell, gate, words);
+        network.surroundings = surroundings;
         config.loss.attention_penalty = 0.5;
         let mut task = task_of(&config);
         let loss = task.loss(&mut Generator::new(1)).unwrap();

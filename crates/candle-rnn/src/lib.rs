@@ -29,6 +29,7 @@
 //! |---|---|
 //! | [`cell`] | the neurons, one step each: Elman of any order, GRU, LSTM |
 //! | [`rnn`] | [`Rnn`]: layers × directions of one cell over a padded batch |
+//! | [`renet`] | [`ReNet`]: recurrent layers over the rows and columns of a picture |
 //! | [`state`] | what is carried from step to step and from window to window |
 //! | [`attention`] | additive and multiplicative attention over a memory; a recurrent layer that attends |
 //! | [`lengths`] | how many steps of each row are real |
@@ -59,6 +60,7 @@ pub mod loss;
 pub mod parameters;
 pub mod prepared;
 pub mod random;
+pub mod renet;
 pub mod rnn;
 pub mod sequence;
 pub mod state;
@@ -79,6 +81,7 @@ pub use loss::{CrossEntropy, Ctc, CtcLoss, LossSum, log_softmax_rows};
 pub use parameters::Parameters;
 pub use prepared::{PackedLinear, Precision, PreparedLinear};
 pub use random::{Generator, Mode};
+pub use renet::ReNet;
 pub use rnn::{Rnn, RnnConfig};
 pub use state::State;
 pub use stepper::Stepper;

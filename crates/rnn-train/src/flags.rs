@@ -50,9 +50,12 @@ pub struct TrainingArgs {
     /// Stop after so many seconds, if the epochs are not over before
     #[arg(long, value_name = "SECONDS")]
     pub max_seconds: Option<f64>,
-    /// Optimiser, with PyTorch's defaults; Muon without weight decay, where PyTorch's is 0.1
+    /// Optimiser, with PyTorch's defaults
     #[arg(long, value_name = "NAME")]
     pub optimizer: Option<OptimizerName>,
+    /// Weight decay: of AdamW and Muon a part of each weight, times the learning rate, of the others a penalty
+    #[arg(long, value_name = "X")]
+    pub weight_decay: Option<f64>,
     /// Learning rate
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f64>,
@@ -110,6 +113,7 @@ impl TrainingArgs {
                 OptimizerName::Muon => OptimizerConfig::muon(),
             };
         }
+        set(config.optimizer.weight_decay_mut(), &self.weight_decay);
         if let Some(name) = self.schedule {
             config.schedule.kind = match name {
                 ScheduleName::Constant => ScheduleKind::Constant,

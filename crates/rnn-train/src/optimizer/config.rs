@@ -81,8 +81,8 @@ pub enum OptimizerConfig {
         /// What is kept of the last update, 0 ≤ momentum < 1.
         #[serde(default = "default::muon_momentum")]
         momentum: f64,
-        /// The part of the weight that is taken away, times the rate.
-        #[serde(default)]
+        /// The part of a weight, times the rate, that is taken off at each step.
+        #[serde(default = "default::muon_decay")]
         weight_decay: f64,
         /// Adam's learning rate as a part of Muon's.
         #[serde(default = "default::adam_rate")]
@@ -113,6 +113,9 @@ mod default {
     }
     pub fn muon_momentum() -> f64 {
         0.95
+    }
+    pub fn muon_decay() -> f64 {
+        0.1
     }
     pub fn adam_rate() -> f64 {
         0.1
@@ -165,14 +168,25 @@ impl OptimizerConfig {
         }
     }
 
-    /// Muon with momentum 0.95 and no weight decay, and Adam at a tenth of its rate for what is no matrix and
-    /// for embeddings and outputs.
+    /// Muon with momentum 0.95 and weight decay 0.1, and Adam at a tenth of its rate for what is no matrix and for
+    /// embeddings and outputs.
     pub fn muon() -> Self {
         Self::Muon {
             momentum: default::muon_momentum(),
-            weight_decay: 0.0,
+            weight_decay: default::muon_decay(),
             adam_rate: default::adam_rate(),
             tables: default::tables(),
+        }
+    }
+
+    /// The weight decay, as the optimiser means it.
+    pub fn weight_decay_mut(&mut self) -> &mut f64 {
+        match self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::AdamW { weight_decay, .. }
+            | Self::RmsProp { weight_decay, .. }
+            | Self::Muon { weight_decay, .. } => weight_decay,
         }
     }
 

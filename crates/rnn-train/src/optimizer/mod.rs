@@ -373,10 +373,7 @@ mod tests {
         let high = [0.9301304, 0.3722152, -1.4696137, 1.4105477, 0.5039786, -0.4973359];
         let start = Tensor::new(&[[1.0f32, -2.0, 0.5], [0.25, 1.5, -1.0]], &Device::Cpu)?;
         let curvature = Tensor::new(&[[1.0f32, 3.0, 0.25], [2.0, 0.5, 1.0]], &Device::Cpu)?;
-        let OptimizerConfig::Muon { momentum, adam_rate, tables, .. } = OptimizerConfig::muon() else {
-            panic!("Muon is another optimiser")
-        };
-        let config = OptimizerConfig::Muon { momentum, weight_decay: 0.1, adam_rate, tables };
+        let config = OptimizerConfig::muon();
         let transposed = |tensor: &Tensor| tensor.t()?.contiguous();
         for (start, curvature, expected) in
             [(start.clone(), curvature.clone(), wide), (transposed(&start)?, transposed(&curvature)?, high)]
