@@ -115,7 +115,7 @@ def operations(row):
     A backward pass has two products for each of the forward pass: for the gradient of the input and
     for that of the weight.
     """
-    if row["kind"] in ["memory", "features", "ctc"]:
+    if row["kind"] not in ["layer", "recurrent", "train", "generate"]:
         return None
     if row["kind"] == "recurrent":
         return 2 * 2 * row["batch"] * row["time"] * 4 * row["hidden"] ** 2
@@ -537,7 +537,8 @@ def pattern(text):
         raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
 
 
-def parse_arguments(about=__doc__, rows=ROWS, peers=PEERS, threads=(1, 2)):
+def parse_arguments(about=__doc__, rows=ROWS, peers=PEERS, threads=(1, 2), add=lambda parser: None):
+    """The options of all comparisons, and those that `add` adds."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     cores = range(1, (os.cpu_count() or 1) + 1)
     threads = [count for count in threads if count in cores] or [1]
@@ -556,6 +557,7 @@ def parse_arguments(about=__doc__, rows=ROWS, peers=PEERS, threads=(1, 2)):
     parser.add_argument("--python", default=sys.executable, metavar="INTERPRETER", help="a Python with torch")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample here")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="write the table here too")
+    add(parser)
     arguments = parser.parse_args()
     arguments.rows = [row for row in rows if re.search(arguments.rows, row["name"].replace("×", "x"))]
     if not arguments.rows:

@@ -115,13 +115,13 @@ def report(name, results, count, unit):
 
 
 def agreement(files):
-    """How far the translations of both are the same."""
+    """How far what both have written is the same."""
     ours, theirs = (json.loads(file.read_text()) for file in files)
     same = [(a, b) for (x, a), (y, b) in zip(ours, theirs) if x == y]
     symbols = [sum(len(sentence) for sentence, _ in peer) for peer in [ours, theirs]]
     yield f"- symbols written: {symbols[0]} and {symbols[1]}"
     largest = max((abs(a - b) for a, b in same), default=0)
-    yield f"- the same translation: {len(same)} of {len(ours)}; of these ln p differs by at most {largest:.1e}"
+    yield f"- the same to the symbol: {len(same)} of {len(ours)}; of these ln p differs by at most {largest:.1e}"
     apart = [abs(a - b) for (x, a), (y, b) in zip(ours, theirs) if x != y]
     if apart:
         yield f"- of the others ln p differs by {min(apart):.1e} to {max(apart):.1e}"

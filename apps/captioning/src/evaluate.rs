@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use candle_rnn::{CrossEntropy, Mode};
 use datasets::embedded::captioning::{Attribute, Language, SIZE, Scene, Verdict};
 use rnn_metrics::{CaptionScores, CaptionTokenizer};
@@ -90,26 +90,22 @@ pub fn tokenizer<'a>(captions: impl Iterator<Item = &'a String>) -> CaptionToken
     if 2 * wide > all { CaptionTokenizer::Characters } else { CaptionTokenizer::Ptb }
 }
 
-/// The caption of each of the `pictures` from the training picture that looks most like it: whose global
-/// features have the largest cosine.
+/// The caption of each picture from the training picture that looks most like it: whose global features have the
+/// largest cosine with its own, of which `global` has a row, `[pictures, global]`.
 ///
 /// # Errors
 /// A device that fails.
-pub fn nearest_neighbours(
-    train: (&Features, &[Captioned]),
-    features: &Features,
-    pictures: &[usize],
-) -> Result<Vec<String>> {
+pub fn nearest_neighbours(train: (&Features, &[Captioned]), global: &Tensor) -> Result<Vec<String>> {
     let (train, captioned) = train;
-    let known: Vec<usize> = (0..captioned.len()).filter(|&picture| train.has(picture)).collect();
-    let unit = |features: &Features, pictures: &[usize]| -> Result<candle_core::Tensor> {
-        let rows = pictures.chunks(256).map(|pictures| Ok(features.rows(pictures, &Device::Cpu)?.global));
-        let global = candle_core::Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)?;
+    let unit = |global: &Tensor| -> candle_core::Result<Tensor> {
         let length = global.sqr()?.sum_keepdim(1)?.sqrt()?.maximum(1e-12)?;
-        Ok(global.broadcast_div(&length)?)
+        global.broadcast_div(&length)
     };
-    let (of_train, of_pictures) = (unit(train, &known)?, unit(features, pictures)?);
-    let nearest = of_pictures.matmul(&of_train.t()?.contiguous()?)?.argmax(1)?.to_vec1::<u32>()?;
+    let known: Vec<usize> = (0..captioned.len()).filter(|&picture| train.has(picture)).collect();
+    let of_train = known.chunks(256).map(|pictures| Ok(train.rows(pictures, &Device::Cpu)?.global));
+    let of_train = Tensor::cat(&of_train.collect::<Result<Vec<_>>>()?, 0)?;
+    let global = global.to_device(&Device::Cpu)?;
+    let nearest = unit(&global)?.matmul(&unit(&of_train)?.t()?.contiguous()?)?.argmax(1)?.to_vec1::<u32>()?;
     Ok(nearest.into_iter().map(|row| captioned[known[row as usize]].captions[0].clone()).collect())
 }
 

@@ -32,6 +32,7 @@ pub const BATCH: usize = 16;
 /// The pictures of a data set as an encoder has seen them.
 #[derive(Clone)]
 pub struct Features {
+    path: PathBuf,
     file: Arc<MmapedSafetensors>,
     sizes: Sizes,
     /// The row of each picture; none if it could not be used.
@@ -80,7 +81,12 @@ impl Features {
         for (name, shape) in ["regions", "global"].iter().zip(expected) {
             ensure!(file.get(name).with_context(damaged)?.shape() == shape, damaged());
         }
-        Ok(Self { file: Arc::new(file), sizes, rows })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), sizes, rows })
+    }
+
+    /// The file that they are kept in.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether there are features of a picture.

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use app_kit::inspect::InspectArgs;
 use app_kit::{DeviceArgs, LoggingArgs, UsageError};
+use candle_core::Tensor;
 use captioning::corpus::{self, EMBEDDED, Part, Reading, Source};
-use captioning::encoder::{EncoderConfig, EncoderName, published};
+use captioning::encoder::{EncoderConfig, EncoderName, Seen, published};
 use captioning::evaluate::{self, ROWS, Scores};
 use captioning::features::{Features, cache_folder, see};
 use captioning::pictures::{self, Form};
@@ -342,7 +343,7 @@ fn eval(args: &EvalArgs, progress: ProgressStyle) -> Result<()> {
     let captions = evaluate::captions(&captioner, &seen, &args.search.config(1))?;
     let texts: Vec<String> = captions.iter().map(|caption| caption.text.clone()).collect();
     let neighbours = match (&saved, args.no_neighbours) {
-        (Some(saved), false) => neighbours(args, saved, &captioner, &pictures, progress)?,
+        (Some(saved), false) => neighbours(args, saved, &captioner, &seen, progress)?,
         _ => None,
     };
     let grid = model.config().encoder.sizes().grid;
@@ -366,24 +367,27 @@ fn eval(args: &EvalArgs, progress: ProgressStyle) -> Result<()> {
     tell(&scores, pictures.len(), args.json)
 }
 
-/// The captions of the training pictures that look most like these.
+/// The captions of the training pictures that look most like what has been seen.
 fn neighbours(
     args: &EvalArgs,
     saved: &RunConfig,
     captioner: &Captioner,
-    pictures: &[&Captioned],
+    seen: &[Seen],
     progress: ProgressStyle,
 ) -> Result<Option<Vec<String>>> {
     let Some(train) = &saved.data.train else { return Ok(None) };
     let (model, device) = (captioner.model(), captioner.model().device());
-    let folder = args.cache.clone().map_or_else(cache_folder, Ok)?;
+    // What an encoder that was trained in this run sees is of no use to any other.
+    let passing = tempfile::tempdir()?;
+    let folder = match saved.keeps_features() {
+        true => args.cache.clone().map_or_else(cache_folder, Ok)?,
+        false => passing.path().to_owned(),
+    };
     let (config, weights) = (&model.config().encoder, model.encoder_weights());
     let train = corpus::read(train, &saved.data.reading)?;
     let of_train = keep(&train, config, &weights, &folder, device, progress)?;
-    let pictures: Vec<Captioned> = pictures.iter().map(|&picture| picture.clone()).collect();
-    let features = keep(&pictures, config, &weights, &folder, device, progress)?;
-    let all: Vec<usize> = (0..pictures.len()).collect();
-    evaluate::nearest_neighbours((&of_train, &train), &features, &all).map(Some)
+    let global: Vec<&Tensor> = seen.iter().map(|seen| &seen.global).collect();
+    evaluate::nearest_neighbours((&of_train, &train), &Tensor::cat(&global, 0)?).map(Some)
 }
 
 fn tell(scores: &Scores, pictures: usize, json: bool) -> Result<()> {
@@ -430,6 +434,6 @@ fn features(args: &FeaturesArgs, progress: ProgressStyle) -> Result<()> {
     let pictures = corpus::read(&source, &reading)?;
     let features: Features = keep(&pictures, &config, &weights, &folder, &args.device.device()?, progress)?;
     let good = (0..pictures.len()).filter(|&picture| features.has(picture)).count();
-    println!("{good} of {} pictures have features in {}", pictures.len(), folder.display());
+    println!("{good} of {} pictures have features in {}", pictures.len(), features.path().display());
     Ok(())
 }

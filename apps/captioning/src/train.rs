@@ -145,6 +145,13 @@ impl RunConfig {
     }
 }
 
+impl RunConfig {
+    /// Whether the encoder stays as it is, so that what it sees is kept.
+    pub fn keeps_features(&self) -> bool {
+        self.encoder_weights.is_some() && self.fine_tuning.is_none()
+    }
+}
+
 /// The flags of `captioning train`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TrainArgs {
