@@ -132,7 +132,7 @@ impl RunConfig {
                 dropout: 0.0,
                 ..default.network
             },
-            loss: LossConfig { label_smoothing: 0.0, words: 2.0, ..default.loss },
+            loss: LossConfig { label_smoothing: 0.0, words: 1.0, ..default.loss },
             training: TrainConfig {
                 epochs: 7.0,
                 optimizer: OptimizerConfig::muon(),

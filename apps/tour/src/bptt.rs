@@ -7,11 +7,12 @@ use candle_core::{D, Tensor};
 use candle_nn::ops::softmax;
 use candle_rnn::{GradientFlow, Mode, Reduction};
 
-use crate::page::bar;
+use crate::page::{bar, pad};
 use crate::word::{Recurrent, STEPS, WORD, loss_sum, one_hot, targets};
-use crate::{Options, Page, figures};
+use crate::{Options, Page, copies, figures};
 
-const WEIGHT: &str = "rnn.weight_hh_l0";
+/// The name of `W_hh`.
+pub(crate) const WEIGHT: &str = "rnn.weight_hh_l0";
 
 /// How far the sum and the mean of the contributions are from the layer's own gradients, as the
 /// largest absolute difference of an element.
@@ -25,19 +26,17 @@ pub struct Agreement {
     pub flow: f64,
 }
 
-/// Prints and draws the gradient of `W_hh` step by step, and checks it against the layer's.
+/// Prints and draws the gradient of `W_hh` step by step, checks it against the layer's, and tells what becomes of
+/// copies that are trained apart.
 ///
 /// # Errors
 /// When the page or a figure cannot be written, or the device fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<Agreement> {
-    page.paragraph(
-        "The loss L is the sum of the seven losses, and every step uses the same W_hh. The chain \
-         rule walks the unrolled copies from the last to the first, with a_t for what is inside \
-         the tanh, p_t for the predicted distribution and q_t for the letter that was asked:",
-    )?;
+    page.paragraph("bptt-chain-rule", &[])?;
     page.line("    dL/dh_t = W_hy^T (p_t - q_t) + W_hh^T delta_{t+1}")?;
-    page.line("    delta_t = dL/da_t = (1 - h_t^2) * dL/dh_t        (element by element)")?;
-    page.line("    step t adds delta_t h_{t-1}^T to the gradient of W_hh")?;
+    let by_element = page.say("bptt-by-element", &[]);
+    page.line(&format!("    delta_t = dL/da_t = (1 - h_t^2) * dL/dh_t        {by_element}"))?;
+    page.line(&format!("    {}", page.say("bptt-adds", &[("contribution", &"delta_t h_{t-1}^T")])))?;
     page.line("")?;
 
     let network = Recurrent::new(options.seed, &options.device)?;
@@ -47,11 +46,10 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Agreement> {
     let last_only = last_question_flow(&network)?;
     let recorded = recorded_flow(&network)?;
 
-    page.paragraph(
-        "Before training, with the weights as they were drawn. The column of L_7 is for the loss of \
-         the eighth letter alone: how much of that one error arrives at each earlier step.",
-    )?;
-    page.line("     t  reads  asked  |dL/dh_t|  |dL_7/dh_t|  |delta_t h_{t-1}^T|")?;
+    page.paragraph("bptt-untrained", &[])?;
+    let (reads, asked) = (page.say("bptt-reads", &[]), page.say("bptt-asked", &[]));
+    let (reads, asked) = (pad(&reads, 5), pad(&asked, 5));
+    page.line(&format!("     t  {reads}  {asked}  |dL/dh_t|  |dL_7/dh_t|  |delta_t h_{{t-1}}^T|"))?;
     let most = norms.iter().map(|&(_, contribution)| contribution).fold(0., f64::max);
     for (t, &(dh, contribution)) in norms.iter().enumerate() {
         let row = format!(
@@ -65,12 +63,8 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Agreement> {
         page.line(row.trim_end())?;
     }
     page.line("")?;
-    page.paragraph(&format!(
-        "Step 1 adds nothing: it reads h_0 = 0. Of the error in the last letter, {:.1} % of the norm \
-         at step 7 is left at step 1: every step back multiplies it by W_hh^T and by a slope of \
-         tanh, which is at most 1.",
-        100. * last_only[0] / last_only[STEPS - 1].max(f64::MIN_POSITIVE)
-    ))?;
+    let left = 100. * last_only[0] / last_only[STEPS - 1].max(f64::MIN_POSITIVE);
+    page.paragraph("bptt-left", &[("left", &format!("{left:.1}"))])?;
 
     let contributions: Vec<&Tensor> = steps.iter().map(|step| &step.contribution).collect();
     let sum = Tensor::stack(&contributions, 0)?.sum(0)?;
@@ -84,21 +78,23 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Agreement> {
             .map(|(&(ours, _), theirs)| (ours - theirs).abs() / ours.max(f64::MIN_POSITIVE))
             .fold(0., f64::max),
     };
-    page.paragraph(
-        "The contributions to a shared weight are put together by their sum, which is the gradient \
-         of L, or by their mean over the steps. The layer computes the same inside one node of the \
-         autograd graph:",
-    )?;
-    page.line("    reduction   |gradient of W_hh|   largest difference from the layer's own")?;
-    page.line(&format!("    sum         {:>10.5}           {:.1e}", norm(&sum)?, agreement.sum))?;
-    page.line(&format!("    mean        {:>10.5}           {:.1e}", norm(&mean)?, agreement.mean))?;
+    page.paragraph("bptt-together", &[])?;
+    let row = |name: &str, gradient: &str, difference: &str| {
+        format!("    {}{}{difference}", pad(name, 12), pad(gradient, 21))
+    };
+    let heading = (page.say("bptt-reduction", &[]), page.say("bptt-gradient", &[]));
+    page.line(&row(&heading.0, &heading.1, &page.say("bptt-difference", &[])))?;
+    let numbers = |gradient: &Tensor, difference: f32| -> Result<[String; 2]> {
+        Ok([format!("{:>10.5}", norm(gradient)?), format!("{difference:.1e}")])
+    };
+    let [gradient, difference] = numbers(&sum, agreement.sum)?;
+    page.line(&row(&page.say("bptt-sum", &[]), &gradient, &difference))?;
+    let [gradient, difference] = numbers(&mean, agreement.mean)?;
+    page.line(&row(&page.say("bptt-mean", &[]), &gradient, &difference))?;
     page.line("")?;
-    page.paragraph(&format!(
-        "The layer also records |dL/dh_t| of every step; the largest relative difference from the \
-         column above is {:.1e}.",
-        agreement.flow
-    ))?;
+    page.paragraph("bptt-recorded", &[("difference", &format!("{:.1e}", agreement.flow))])?;
 
+    copies::tell(options, page)?;
     draw(options, page, &norms, &last_only, &contributions, &sum, &mean)?;
     Ok(agreement)
 }
@@ -171,13 +167,15 @@ fn record(network: &Recurrent, loss: impl Fn(&Tensor) -> Result<Tensor>) -> Resu
     flow.norms(0, 0).context("the layer recorded no gradient flow")
 }
 
-fn weight(network: &Recurrent) -> Result<Tensor> {
+/// `W_hh`.
+pub(crate) fn weight(network: &Recurrent) -> Result<Tensor> {
     let named = network.parameters.named();
     let found = named.into_iter().find(|(name, _)| name == WEIGHT);
     Ok(found.context("the network has no W_hh")?.1.as_tensor().clone())
 }
 
-fn norm(tensor: &Tensor) -> Result<f64> {
+/// The Euclidean norm.
+pub(crate) fn norm(tensor: &Tensor) -> Result<f64> {
     Ok(f64::from(tensor.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?))
 }
 
@@ -212,8 +210,8 @@ fn draw(
     matrices.push(("mean".to_owned(), matrix(mean)?));
     let small = options.folder.join("bptt-matrices.svg");
     figures::matrices(&small, "namaskar: each step's part in the gradient of W_hh", &matrices)?;
-    page.drawing(&bars, "Gradient norms, step by step, on the word namaskar")?;
-    page.drawing(&small, "Each step's part in the gradient of W_hh, their sum and their mean")?;
+    page.drawing(&bars, "bptt-norms-drawing", &[])?;
+    page.drawing(&small, "bptt-matrices-drawing", &[])?;
     Ok(())
 }
 

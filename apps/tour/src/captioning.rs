@@ -32,14 +32,14 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
         config.training.epochs = 1.0;
     }
     let grid = config.encoder.sizes().grid;
-    page.paragraph(&format!(
-        "Scenes of coloured shapes, drawn by this program, with sentences that are true of them. A small \
-         convolutional network sees {grid} x {grid} regions; a recurrent one tells, word by word, and before each \
-         word looks at the regions (Show, Attend and Tell). Both learn from {} scenes in {}; the guide's \
-         training is longer.",
-        train.len(),
-        passes(config.training.epochs)
-    ))?;
+    page.paragraph(
+        "captioning-scenes",
+        &[
+            ("regions", &format!("{grid} x {grid}")),
+            ("scenes", &train.len()),
+            ("passes", &passes(config.training.epochs, page)),
+        ],
+    )?;
     let run = RunFolder::create(options.folder.join("captioning"), true)?;
     let stop = app_kit::interrupt::flag();
     let trained =
@@ -53,45 +53,41 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
     let tested: Vec<&Captioned> = test.iter().collect();
     let truth = evaluate::truth(&captions, &tested, Language::English, grid);
     let truth = truth.context("the built-in pictures are scenes")?;
-    page.paragraph(&format!(
-        "A caption is checked against the scene itself, not against other captions. Of {} scenes that it has not \
-         seen, half of which join colours and shapes that it never saw together, {:.0} % of its captions are true.",
-        captions.len(),
-        truth.is_true,
-    ))?;
+    page.paragraph(
+        "captioning-truth",
+        &[("scenes", &captions.len()), ("share", &format!("{:.0}", truth.is_true))],
+    )?;
     if truth.well_attended.is_finite() {
-        page.paragraph(&format!(
-            "Of its words for a colour or a shape, {:.0} % were said while looking at what they name.",
-            truth.well_attended
-        ))?;
+        let share = format!("{:.0}", truth.well_attended);
+        page.paragraph("captioning-attended", &[("share", &share)])?;
     }
     let objection = |(captioned, caption): (&Captioned, &Caption)| match &captioned.image {
         Image::Scene(scene) => match scene.judge(&caption.text, Language::English) {
             Verdict::True => None,
             Verdict::False { why } => Some(why),
-            Verdict::Ungrammatical => Some("it is no sentence of the grammar".to_owned()),
+            Verdict::Ungrammatical => Some(page.say("captioning-ungrammatical", &[])),
         },
         Image::File(_) => None,
     };
     let objections: Vec<Option<String>> = test.iter().zip(&captions).map(objection).collect();
     let (right, wrong): (Vec<usize>, Vec<usize>) =
         (0..captions.len()).partition(|&number| objections[number].is_none());
-    examples(page, &right, &wrong, |number, page| {
-        page.entry("told", &captions[number].text)?;
-        page.entry("true", &test[number].captions[0])?;
+    examples(page, &right, &wrong, |number, _, page| {
+        page.entry("captioning-told", &captions[number].text)?;
+        page.entry("captioning-true", &test[number].captions[0])?;
         if let Some(why) = &objections[number] {
-            page.entry("but", why)?;
+            page.entry("captioning-but", why)?;
         }
         Ok(())
     })?;
     for (numbers, name, caption) in [
-        (&right, "caption-true.svg", "A true caption, and where it looked for each word"),
-        (&wrong, "caption-false.svg", "A caption that is not true, and where it looked for each word"),
+        (&right, "caption-true.svg", "captioning-true-drawing"),
+        (&wrong, "caption-false.svg", "captioning-false-drawing"),
     ] {
         let Some(&number) = numbers.first() else { continue };
         let path = options.folder.join(name);
         pictures::write_tiles(&path, &pictures::attended(&images[number], &captions[number], grid)?)?;
-        page.drawing(&path, caption)?;
+        page.drawing(&path, caption, &[])?;
     }
     Ok(truth)
 }

@@ -8,7 +8,8 @@ use candle_nn::ops::softmax;
 use candle_rnn::{Cell, CrossEntropy, Embedding, Generator, Linear, Mode, Parameters, Rnn, RnnConfig};
 use rnn_train::{Gradients, Optimizer, OptimizerConfig};
 
-use crate::{Options, Page};
+use crate::page::pad;
+use crate::{Options, Page, verdict};
 
 const THINGS: [&str; 8] = ["phone", "radio", "camera", "watch", "lamp", "bike", "printer", "kettle"];
 const STATES: [&str; 4] = ["broken", "old", "wet", "slow"];
@@ -37,12 +38,7 @@ pub struct Directions {
 /// # Errors
 /// When the page cannot be written, or the device fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<Directions> {
-    page.paragraph(
-        "\"My phone is broken, so I want to ___ …\": buy, repair, sell? What was read so far does not tell; what \
-         comes after the blank does. A second layer that reads the sentence from its end has it in its state, and \
-         h_t = [h_t forward; h_t backward]. Two networks with as many units each learn to fill the blank, one of \
-         them reading forwards only. None has read a sentence in which the phone is broken.",
-    )?;
+    page.paragraph("directions-blank", &[])?;
     let sentences = sentences();
     let is_asked = |sentence: &&Sentence| (sentence.thing, sentence.state) == ASKED;
     let (asked, learnt): (Vec<&Sentence>, Vec<&Sentence>) = sentences.iter().partition(is_asked);
@@ -59,21 +55,18 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Directions> {
         *share = right.count() as f64 / asked.len() as f64;
         said.push(answers);
     }
+    let names = [page.say("directions-forwards", &[]), page.say("directions-both", &[])];
     for (number, sentence) in asked.iter().enumerate() {
         page.line(&format!("    {}", sentence.words.join(" ")))?;
-        for (name, answers) in ["forwards", "both"].iter().zip(&said) {
+        for (name, answers) in names.iter().zip(&said) {
             let (word, probability) = answers[number];
-            let verdict = if word == sentence.missing { "right" } else { "wrong" };
-            page.line(&format!("        {name:<10}{word:<8}{:>4.0} %  {verdict}", 100.0 * probability))?;
+            let (name, verdict) = (pad(name, 10), verdict(word == sentence.missing, page));
+            page.line(&format!("        {name}{word:<8}{:>4.0} %  {verdict}", 100.0 * probability))?;
         }
     }
     page.line("")?;
-    page.paragraph(&format!(
-        "Reading forwards, the network sees the same beginning three times and can do no better than {:.0} % right; \
-         reading in both directions, {:.0} % are right.",
-        100.0 * shares[0],
-        100.0 * shares[1]
-    ))?;
+    let [forwards, both] = shares.map(|share| format!("{:.0}", 100.0 * share));
+    page.paragraph("directions-shares", &[("forwards", &forwards), ("both", &both)])?;
     Ok(Directions { forward: shares[0], both: shares[1] })
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use candle_core::{D, Tensor};
 use candle_nn::ops::softmax;
 
+use crate::page::pad_left;
 use crate::word::{ALPHABET, FeedForward, STEPS, TRAINING_STEPS, WORD, one_hot, train};
 use crate::{Options, Page};
 
@@ -26,12 +27,10 @@ pub struct Fixed {
 pub fn tell(options: &Options, page: &mut Page) -> Result<Fixed> {
     let device = &options.device;
     let network = FeedForward::new(options.seed, device)?;
-    page.paragraph(&format!(
-        "A feed-forward network is a function: y = W_hy tanh(W_xh x + b_h) + b_y. Training moves its {} weights until \
-         y is what one wants; afterwards they stand still. Here it learns which letter follows which in the word \
-         namaskar, in {TRAINING_STEPS} steps.",
-        network.parameters.count()
-    ))?;
+    page.paragraph(
+        "feed-forward-function",
+        &[("weights", &network.parameters.count()), ("steps", &TRAINING_STEPS)],
+    )?;
     let drawn = weights(&network)?;
     train(&network.parameters, device, |xs| network.forward(xs))?;
     let learnt = weights(&network)?;
@@ -39,11 +38,9 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Fixed> {
     let answers = answers.squeeze(0)?.to_vec2::<f32>()?;
     let asked = weights(&network)?;
 
-    page.paragraph(
-        "What it says comes after the letter a, which it reads as the second, fourth and seventh:",
-    )?;
+    page.paragraph("feed-forward-asked", &[])?;
     let header: String = ALPHABET.iter().map(|letter| format!("{letter:>9}")).collect();
-    page.line(&format!("    step  {header}"))?;
+    page.line(&format!("    {}  {header}", pad_left(&page.say("feed-forward-step", &[]), 4)))?;
     let places: Vec<usize> = (0..STEPS).filter(|&t| WORD[t] == 'a').collect();
     for &t in &places {
         let row: String = answers[t].iter().map(|p| format!("{:>7.2} %", 100.0 * p)).collect();
@@ -57,11 +54,14 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Fixed> {
         asked: distance(&learnt, &asked)?,
         answers: differences.fold(0.0, f32::max),
     };
-    page.paragraph(&format!(
-        "The same input has the same answer, whatever came before: the largest difference is {}. Training has moved \
-         the weights by {:.2} (Euclidean distance), asking by {}.",
-        fixed.answers, fixed.learnt, fixed.asked
-    ))?;
+    page.paragraph(
+        "feed-forward-fixed",
+        &[
+            ("difference", &fixed.answers),
+            ("learnt", &format!("{:.2}", fixed.learnt)),
+            ("asked", &fixed.asked),
+        ],
+    )?;
     Ok(fixed)
 }
 

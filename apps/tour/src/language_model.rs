@@ -2,6 +2,7 @@
 //! writes.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use ::language_model::{DataConfig, GenerateConfig, NetworkConfig, RunConfig, train_on_text};
 use anyhow::{Context, Result};
@@ -10,10 +11,12 @@ use datasets::embedded::workspace_text;
 use rnn_decode::Sampling;
 use rnn_train::{ProgressStyle, RunFolder, Schedule, TrainConfig, schedule::ScheduleKind};
 
+use crate::page::pad;
 use crate::{Options, Page, tell_outcome};
 
 const PROMPT: &str = "/// The ";
 const LENGTH: usize = 300;
+const TEMPERATURE: f64 = 0.7;
 const UNITS: usize = 192;
 
 /// Trains on most of the text (`fast`: on a twentieth), prints the loss and 300 characters
@@ -43,40 +46,42 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
             ..TrainConfig::default()
         },
     };
-    page.paragraph(&format!(
-        "The same question on a longer text: this program's own sources and documents, {} characters \
-         of {kinds} kinds. The network reads letter by letter and is asked for the next one every time. \
-         Its neuron is an LSTM with {UNITS} units. Backpropagation through time is cut after {} steps; \
-         the state is carried on. The last twentieth of the text is kept for validation. It reads \
-         {:.0} % of the text once; the guide's training is longer.",
-        text.chars().count(),
-        config.windows.window,
-        100. * epochs,
-    ))?;
+    page.paragraph(
+        "language-model-reads",
+        &[
+            ("characters", &text.chars().count()),
+            ("kinds", &kinds),
+            ("units", &UNITS),
+            ("window", &config.windows.window),
+            ("share", &format!("{:.0}", 100. * epochs)),
+        ],
+    )?;
 
     let run = RunFolder::create(options.folder.join("language-model"), true)?;
     let stop = app_kit::interrupt::flag();
     let trained = train_on_text(text, &config, &run, &options.device, stop, ProgressStyle::Auto)?;
     let report = trained.report;
     tell_outcome(&report, page)?;
-    page.line(&format!("    steps of training        {}", report.steps))?;
-    page.line(&format!("    loss of a blind guess    {:.3} nats per character", (kinds as f64).ln()))?;
+    let row = |name: String, value: &dyn Display| format!("    {}{value}", pad(&name, 25));
+    page.line(&row(page.say("language-model-steps", &[]), &report.steps))?;
+    let nats = format!("{:.3}", (kinds as f64).ln());
+    let guess = page.say("language-model-nats", &[("nats", &nats)]);
+    page.line(&row(page.say("language-model-guess", &[]), &guess))?;
     if let Some(evaluation) = report.last {
-        let bits = evaluation.loss / 2f64.ln();
-        page.line(&format!(
-            "    validation loss          {:.3} nats = {bits:.3} bits per character",
-            evaluation.loss
-        ))?;
+        let (nats, bits) = (evaluation.loss, evaluation.loss / 2f64.ln());
+        let (nats, bits) = (format!("{nats:.3}"), format!("{bits:.3}"));
+        let loss = page.say("language-model-bits", &[("nats", &nats), ("bits", &bits)]);
+        page.line(&row(page.say("language-model-loss", &[]), &loss))?;
     }
     page.line("")?;
 
-    page.paragraph(&format!(
-        "Now it writes. It is given \"{PROMPT}\", draws the next character from its own prediction, \
-         reads it, and so on for {LENGTH} characters (temperature 0.7):"
-    ))?;
+    page.paragraph(
+        "language-model-writes",
+        &[("prompt", &PROMPT), ("length", &LENGTH), ("temperature", &TEMPERATURE)],
+    )?;
     page.quote(PROMPT)?;
     let config = GenerateConfig {
-        sampling: Sampling { temperature: 0.7, ..Sampling::default() },
+        sampling: Sampling { temperature: TEMPERATURE, ..Sampling::default() },
         length: LENGTH,
         ..GenerateConfig::default()
     };
@@ -85,6 +90,6 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<()> {
     }
     page.line("")?;
     page.line("")?;
-    page.drawing(&run.curves(), "Loss while the language model learns")?;
+    page.drawing(&run.curves(), "language-model-drawing", &[])?;
     Ok(())
 }

@@ -7,15 +7,16 @@
 //! | one letter against a memory | [`namaskar`] | `namaskar-loss.svg` |
 //! | one neuron, by hand | [`neuron`] | |
 //! | unrolled | [`unrolling`] | `hidden-states.svg`, `unrolled.svg` |
-//! | backpropagation through time | [`bptt`] | `bptt-gradients.svg`, `bptt-matrices.svg` |
+//! | backpropagation through time | [`bptt`], [`copies`] | `bptt-gradients.svg`, `bptt-matrices.svg` |
 //! | memory | [`memory`] | `memory.svg`, `gradient-flow.svg` |
 //! | two directions | [`directions`] | |
 //! | a language model that writes | [`language_model`] | `language-model/curves.svg` |
 //! | translation with attention | [`translation`] | `translation-attention.svg` |
-//! | speech, from waves to words | [`speech`] | `phonemes.svg`, `digits.wav` |
+//! | speech, from waves to words | [`speech`] | `phonemes.svg`, `digits.wav`, `digits-right-1.wav`, `digits-right-2.wav`, `digits-wrong-1.wav`, `digits-wrong-2.wav` |
 //! | pictures and what is said about them | [`captioning`] | `caption-true.svg`, `caption-false.svg` |
 //!
-//! [`report`] makes one page of all of them, `index.html`.
+//! [`report`] makes one page of all of them, `index.html`. What is told stands in the files of `narration`, one for
+//! each language ([`narration`]); the words within figures are English, and examples stay as they are in their data.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -27,12 +28,14 @@ use rnn_train::{Outcome, Report};
 
 pub mod bptt;
 pub mod captioning;
+pub mod copies;
 pub mod directions;
 pub mod feed_forward;
 pub mod figures;
 pub mod language_model;
 pub mod memory;
 pub mod namaskar;
+pub mod narration;
 pub mod neuron;
 pub mod page;
 pub mod report;
@@ -41,10 +44,8 @@ pub mod translation;
 pub mod unrolling;
 pub mod word;
 
+pub use narration::Language;
 pub use page::Page;
-
-/// Title of the tour.
-pub const TITLE: &str = "A brief introduction to recurrent neural networks";
 
 /// What every chapter is told with.
 #[derive(Clone, Debug)]
@@ -102,19 +103,20 @@ impl Chapter {
         Self::Captioning,
     ];
 
+    /// The message that is its title.
     fn title(self) -> &'static str {
         match self {
-            Self::FeedForward => "A network without memory",
-            Self::Namaskar => "One letter against a memory",
-            Self::Neuron => "One neuron, by hand",
-            Self::Unrolling => "The network, unrolled",
-            Self::Bptt => "Backpropagation through time",
-            Self::Memory => "How far a memory reaches",
-            Self::Directions => "Two directions",
-            Self::LanguageModel => "A language model that writes",
-            Self::Translation => "Translation, and where it looks",
-            Self::Speech => "Speech, from waves to words",
-            Self::Captioning => "Pictures, and what is said about them",
+            Self::FeedForward => "feed-forward",
+            Self::Namaskar => "namaskar",
+            Self::Neuron => "neuron",
+            Self::Unrolling => "unrolling",
+            Self::Bptt => "bptt",
+            Self::Memory => "memory",
+            Self::Directions => "directions",
+            Self::LanguageModel => "language-model",
+            Self::Translation => "translation",
+            Self::Speech => "speech",
+            Self::Captioning => "captioning",
         }
     }
 
@@ -143,7 +145,7 @@ impl Chapter {
 pub fn run(chapters: &[Chapter], options: &Options, page: &mut Page) -> anyhow::Result<()> {
     for &chapter in chapters {
         let number = 1 + chapter as usize;
-        page.heading(&format!("{number}. {}", chapter.title()), chapter.source())?;
+        page.heading(&format!("{number}. {}", page.say(chapter.title(), &[])), chapter.source())?;
         match chapter {
             Chapter::FeedForward => feed_forward::tell(options, page).map(drop)?,
             Chapter::Namaskar => namaskar::tell(options, page).map(drop)?,
@@ -159,41 +161,47 @@ pub fn run(chapters: &[Chapter], options: &Options, page: &mut Page) -> anyhow::
         }
         if app_kit::interrupt::requested() {
             page.line("")?;
-            page.paragraph("Interrupted: the other chapters are not told.")?;
+            page.paragraph("interrupted-chapters", &[])?;
             break;
         }
     }
-    let html = page.report().html(TITLE);
+    let html = page.html();
     write_atomically(&options.folder.join("index.html"), |file| Ok(file.write_all(html.as_bytes())?))
 }
 
 /// Says so where a training was interrupted.
 fn tell_outcome(report: &Report, page: &mut Page) -> std::io::Result<()> {
     match report.outcome {
-        Outcome::Interrupted => page.paragraph("Interrupted: this is what it has learnt so far."),
+        Outcome::Interrupted => page.paragraph("interrupted-training", &[]),
         _ => Ok(()),
     }
 }
 
 /// So many passes over the data, in words.
-fn passes(epochs: f64) -> String {
-    if epochs == 1.0 { "one pass".to_owned() } else { format!("{epochs} passes") }
+fn passes(epochs: f64, page: &Page) -> String {
+    if epochs == 1.0 { page.say("one-pass", &[]) } else { page.say("passes", &[("count", &epochs)]) }
 }
 
-/// Shows two right examples and two wrong ones, as far as there are so many.
+/// Whether an answer is right, in a word.
+fn verdict(is_right: bool, page: &Page) -> String {
+    page.say(if is_right { "is-right" } else { "is-wrong" }, &[])
+}
+
+/// Shows two right examples and two wrong ones, as far as there are so many: by their numbers, and by the names
+/// `right-1`, `right-2`, `wrong-1`, `wrong-2`, for files that belong to them.
 fn examples(
     page: &mut Page,
     right: &[usize],
     wrong: &[usize],
-    show: impl Fn(usize, &mut Page) -> std::io::Result<()>,
+    show: impl Fn(usize, &str, &mut Page) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    for (numbers, title) in [(right, "Right:"), (wrong, "Wrong:")] {
+    for (numbers, title) in [(right, "right"), (wrong, "wrong")] {
         if numbers.is_empty() {
             continue;
         }
-        page.line(title)?;
-        for &number in numbers.iter().take(2) {
-            show(number, page)?;
+        page.line(&page.say(title, &[]))?;
+        for (place, &number) in (1..=2).zip(numbers) {
+            show(number, &format!("{title}-{place}"), page)?;
             page.line("")?;
         }
     }
@@ -205,5 +213,5 @@ fn examples(
 fn told<T>(seed: u64, tell: fn(&Options, &mut Page) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let folder = tempfile::tempdir()?;
     let options = Options { device: Device::Cpu, seed, fast: true, folder: folder.path().to_owned() };
-    tell(&options, &mut Page::new(&mut std::io::sink(), false))
+    tell(&options, &mut Page::new(&mut std::io::sink(), false, Language::English))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use app_kit::DeviceArgs;
 use clap::Parser;
-use tour::{Chapter, Options, Page};
+use tour::{Chapter, Language, Options, Page};
 
 /// The article "A brief introduction to recurrent neural networks", running
 #[derive(Parser)]
@@ -24,6 +24,10 @@ struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "tour-report")]
     out: PathBuf,
 
+    /// Language of the narration; figures and examples stay in their own
+    #[arg(long, value_name = "LANGUAGE", value_enum, default_value_t)]
+    lang: Language,
+
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -34,8 +38,8 @@ fn main() -> ExitCode {
         app_kit::init_logging(false, 0);
         let mut stdout = std::io::stdout();
         let bold = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let mut page = Page::new(&mut stdout, bold);
-        page.title(tour::TITLE)?;
+        let mut page = Page::new(&mut stdout, bold, arguments.lang);
+        page.title()?;
         let options = Options {
             device: arguments.device.device()?,
             seed: arguments.device.seed(),
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
         tour::run(chapters, &options, &mut page)?;
         page.line("")?;
         let report = options.folder.join("index.html");
-        page.line(&format!("All of it, with figures and sounds, is in {}.", report.display()))?;
+        page.line(&page.say("report", &[("path", &report.display())]))?;
         Ok(())
     })
 }

@@ -7,6 +7,7 @@ use candle_rnn::{Cell, CrossEntropy, Generator, GradientFlow, Linear, Mode, Para
 use rnn_train::{Gradients, Optimizer, OptimizerConfig, clip::clip};
 
 use crate::figures::{self, Curve};
+use crate::page::pad;
 use crate::{Options, Page};
 
 /// Letters of the first step, one of which is to be remembered.
@@ -48,24 +49,28 @@ pub struct Memory {
 /// When the page or a figure cannot be written, or the device fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<Memory> {
     let distances: Vec<usize> = if options.fast { vec![4, 32] } else { vec![4, 8, 16, 32, 64] };
-    page.paragraph(&format!(
-        "A letter, one of {LETTERS}; then, step by step, letters that mean nothing; then the question: which was the \
-         first? An error at the end has to find its way back to the first step, through as many copies of the \
-         network as there are steps. A way to shorten it is to give the neuron more of its past: of order 2 it is \
-         h_t = tanh(W_1 h_{{t-1}} + W_2 h_{{t-2}} + W_x x_t + b), of order 3 it reads h_{{t-3}} as well. Another is to \
-         keep a memory that is added to rather than written anew, as GRU and LSTM do; the gate that keeps it is open \
-         at first. Each has {UNITS} units and learns for {STEPS} steps of {BATCH} sequences. Right answers in per cent, \
-         of {MEASURED} new sequences; a guess would be right in {:.0}:",
-        100.0 / LETTERS as f64
-    ))?;
+    page.paragraph(
+        "memory-task",
+        &[
+            ("letters", &LETTERS),
+            ("second", &"h_t = tanh(W_1 h_{t-1} + W_2 h_{t-2} + W_x x_t + b)"),
+            ("third", &"h_{t-3}"),
+            ("units", &UNITS),
+            ("steps", &STEPS),
+            ("batch", &BATCH),
+            ("measured", &MEASURED),
+            ("guess", &format!("{:.0}", 100.0 / LETTERS as f64)),
+        ],
+    )?;
+    let names = CELLS.map(|(name, cell)| narrated(name, cell, page));
     let header: String = distances.iter().map(|distance| format!("{distance:>8}")).collect();
-    page.line(&format!("    steps between   {header}"))?;
+    page.line(&format!("    {}{header}", pad(&page.say("memory-between", &[]), 16)))?;
     let mut accuracy = Vec::new();
-    for (name, cell) in CELLS {
+    for (name, (_, cell)) in names.iter().zip(CELLS) {
         let of_cell = distances.iter().map(|&distance| Task::new(cell, options)?.learn(distance));
         let of_cell = of_cell.collect::<Result<Vec<f64>>>()?;
         let row: String = of_cell.iter().map(|share| format!("{:>8.0}", 100.0 * share)).collect();
-        page.line(&format!("    {name:<16}{row}"))?;
+        page.line(&format!("    {}{row}", pad(name, 16)))?;
         accuracy.push(of_cell);
     }
     page.line("")?;
@@ -73,30 +78,44 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Memory> {
     const SEEN: usize = 40;
     let flow = CELLS.iter().map(|&(_, cell)| Task::new(cell, options)?.flow(SEEN));
     let memory = Memory { distances, accuracy, flow: flow.collect::<Result<_>>()? };
-    page.paragraph(
-        "Why: before anything is learnt, of the error at the end this much is left so many steps earlier, |dL/dh_t| \
-         as a part of that at the last step:",
-    )?;
+    page.paragraph("memory-why", &[])?;
     let shown = [1, 2, 5, 10, 20, SEEN - 1];
     let header: String = shown.iter().map(|steps| format!("{steps:>9}")).collect();
-    page.line(&format!("    steps earlier   {header}"))?;
-    for ((name, _), flow) in CELLS.iter().zip(&memory.flow) {
+    page.line(&format!("    {}{header}", pad(&page.say("memory-earlier", &[]), 16)))?;
+    for (name, flow) in names.iter().zip(&memory.flow) {
         let row: String = shown.iter().map(|&steps| format!("{:>9.1e}", flow[steps])).collect();
-        page.line(&format!("    {name:<16}{row}"))?;
+        page.line(&format!("    {}{row}", pad(name, 16)))?;
     }
     page.line("")?;
     let reach = |shares: &[f64]| {
         let far = memory.distances.iter().zip(shares).filter(|(_, share)| **share >= REMEMBERED);
         far.map(|(distance, _)| *distance).max().unwrap_or(0)
     };
-    let reaches = CELLS.iter().zip(&memory.accuracy).map(|((name, _), of)| format!("{name}: {}", reach(of)));
-    page.paragraph(&format!(
-        "The greatest distance at which {:.0} % were right: {}.",
-        100.0 * REMEMBERED,
-        reaches.collect::<Vec<_>>().join("; ")
-    ))?;
+    let [first, second, third, fourth, fifth] = std::array::from_fn(|neuron| {
+        let distance = reach(&memory.accuracy[neuron]);
+        page.say("memory-reach", &[("neuron", &names[neuron]), ("distance", &distance)])
+    });
+    page.paragraph(
+        "memory-reaches",
+        &[
+            ("share", &format!("{:.0}", 100.0 * REMEMBERED)),
+            ("first", &first),
+            ("second", &second),
+            ("third", &third),
+            ("fourth", &fourth),
+            ("fifth", &fifth),
+        ],
+    )?;
     draw(&memory, options, page)?;
     Ok(memory)
+}
+
+/// What the narration calls a neuron.
+fn narrated(name: &str, cell: Cell, page: &Page) -> String {
+    match cell {
+        Cell::Elman { order, .. } if order > 1 => page.say("memory-order", &[("order", &order)]),
+        _ => name.to_owned(),
+    }
 }
 
 /// A network that is asked for the first letter.
@@ -194,7 +213,7 @@ fn draw(memory: &Memory, options: &Options, page: &mut Page) -> Result<()> {
     let path = options.folder.join("memory.svg");
     let axes = ["steps between the letter and the question", "right answers in per cent"];
     figures::curves(&path, "What is remembered", axes, &curves.collect::<Vec<_>>())?;
-    page.drawing(&path, "How often the first letter is remembered")?;
+    page.drawing(&path, "memory-remembered-drawing", &[])?;
     let curves = CELLS.iter().zip(&memory.flow).map(|((name, _), flow)| Curve {
         name: (*name).to_owned(),
         points: flow.iter().enumerate().map(|(t, norm)| (t as f64, norm.log10())).collect(),
@@ -202,7 +221,7 @@ fn draw(memory: &Memory, options: &Options, page: &mut Page) -> Result<()> {
     let path = options.folder.join("gradient-flow.svg");
     let axes = ["steps before the last", "log10 of |dL/dh_t| as a part of that at the last step"];
     figures::curves(&path, "What is left of an error", axes, &curves.collect::<Vec<_>>())?;
-    page.drawing(&path, "What is left of the gradient, step by step back")?;
+    page.drawing(&path, "memory-flow-drawing", &[])?;
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use candle_core::{D, Tensor};
 use candle_nn::ops::softmax;
 
 use crate::figures::{self, Curve};
+use crate::page::pad;
 use crate::word::{ALPHABET, FeedForward, Recurrent, STEPS, TRAINING_STEPS, WORD, one_hot, train};
-use crate::{Options, Page};
+use crate::{Options, Page, verdict};
 
 /// What a trained network answers to the seven questions.
 #[derive(Clone, Debug)]
@@ -49,23 +50,24 @@ pub struct Comparison {
 /// When the page or the figure cannot be written, or the device fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<Comparison> {
     let device = &options.device;
-    page.paragraph(
-        "Two networks learn the word namaskar. They read its first seven letters one by one; after \
-         each they are asked for the next, so the last question is the eighth letter. The \
-         feed-forward network sees the present letter and nothing else. The recurrent network \
-         also sees its own previous hidden state:",
-    )?;
-    page.line("  feed-forward   h_t = tanh(W_xh x_t + b_h)                 y_t = W_hy h_t + b_y")?;
-    page.line("  recurrent      h_t = tanh(W_hh h_{t-1} + W_xh x_t + b_h)  y_t = W_hy h_t + b_y")?;
+    page.paragraph("namaskar-question", &[])?;
+    let (forward, recurrent) = (page.say("namaskar-feed-forward", &[]), page.say("namaskar-recurrent", &[]));
+    let formulas = ["h_t = tanh(W_xh x_t + b_h)", "h_t = tanh(W_hh h_{t-1} + W_xh x_t + b_h)"];
+    for (name, formula) in [forward, recurrent].iter().zip(formulas) {
+        page.line(&format!("  {}{formula:<43}y_t = W_hy h_t + b_y", pad(name, 15)))?;
+    }
     page.line("")?;
 
     let feed_forward = FeedForward::new(options.seed, device)?;
     let recurrent = Recurrent::new(options.seed, device)?;
-    page.paragraph(&format!(
-        "They have {} and {} parameters, and each is trained for {TRAINING_STEPS} steps of Adam.",
-        feed_forward.parameters.count(),
-        recurrent.parameters.count(),
-    ))?;
+    page.paragraph(
+        "namaskar-parameters",
+        &[
+            ("feed-forward", &feed_forward.parameters.count()),
+            ("recurrent", &recurrent.parameters.count()),
+            ("steps", &TRAINING_STEPS),
+        ],
+    )?;
     let feed_forward_losses = train(&feed_forward.parameters, device, |xs| feed_forward.forward(xs))?;
     let recurrent_losses = train(&recurrent.parameters, device, |xs| recurrent.forward(xs))?;
     let xs = one_hot(&WORD[..STEPS], device)?;
@@ -85,40 +87,41 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Comparison> {
         ["training step", "nats"],
         &[curve("feed-forward", &comparison.feed_forward), curve("recurrent", &comparison.recurrent)],
     )?;
-    page.drawing(&figure, "Loss per letter: a network that sees one letter, and one that remembers")?;
+    page.drawing(&figure, "namaskar-drawing", &[])?;
     Ok(comparison)
 }
 
 fn print(comparison: &Comparison, page: &mut Page) -> Result<()> {
-    page.line("    read so far   asked   feed-forward       recurrent")?;
+    let row = |first: &str, asked: &str, forward: &str, recurrent: &str| {
+        format!("    {}{}{}{recurrent}", pad(first, 14), pad(asked, 8), pad(forward, 19))
+    };
+    page.line(&row(
+        &page.say("namaskar-read", &[]),
+        &page.say("namaskar-asked", &[]),
+        &page.say("namaskar-feed-forward", &[]),
+        &page.say("namaskar-recurrent", &[]),
+    ))?;
     let answers = comparison.feed_forward.letters.iter().zip(&comparison.recurrent.letters);
     for (t, (feed_forward, recurrent)) in answers.enumerate() {
         let asked = WORD[t + 1];
         let cell = |&(letter, p): &(char, f32)| {
-            let verdict = if letter == asked { "right" } else { "wrong" };
-            format!("{letter} {:>3.0} %  {verdict}", 100. * p)
+            format!("{letter} {:>3.0} %  {}", 100. * p, verdict(letter == asked, page))
         };
         let read: String = WORD[..=t].iter().collect();
-        page.line(&format!("    {read:<13} {asked}       {:<18} {}", cell(feed_forward), cell(recurrent)))?;
+        page.line(&row(&read, &asked.to_string(), &cell(feed_forward), &cell(recurrent)))?;
     }
     let last = |answers: &Answers| answers.losses.last().copied().unwrap_or(f64::NAN);
-    page.line(&format!(
-        "    right                 {} of {STEPS}             {} of {STEPS}",
-        comparison.feed_forward.right(),
-        comparison.recurrent.right()
-    ))?;
-    page.line(&format!(
-        "    loss in nats          {:<18.3} {:.3}",
-        last(&comparison.feed_forward),
-        last(&comparison.recurrent)
-    ))?;
+    let score =
+        |answers: &Answers| page.say("namaskar-score", &[("right", &answers.right()), ("questions", &STEPS)]);
+    let both = (&comparison.feed_forward, &comparison.recurrent);
+    let right = row(&page.say("namaskar-right", &[]), "", &score(both.0), &score(both.1));
+    let loss = |answers: &Answers| format!("{:.3}", last(answers));
+    let loss = row(&page.say("namaskar-loss", &[]), "", &loss(both.0), &loss(both.1));
+    page.line(&right)?;
+    page.line(&loss)?;
     page.line("")?;
-    page.paragraph(&format!(
-        "After the letter a comes m, then s, then r. The three questions look the same to a network \
-         that sees only the a: the best it can do is a third for each, so its loss cannot fall \
-         below 3/7 ln 3 = {:.3}. The recurrent network has read a different beginning each time.",
-        3. / STEPS as f64 * 3f64.ln()
-    ))?;
+    let bound = 3. / STEPS as f64 * 3f64.ln();
+    page.paragraph("namaskar-bound", &[("bound", &format!("{bound:.3}"))])?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_rnn::{Cell, Mode, Rnn, RnnConfig};
 
+use crate::page::{pad, pad_left};
 use crate::{Options, Page};
 
 /// The letters; the place of one here is where its one-hot vector has a 1.
@@ -42,18 +43,16 @@ pub struct ByHand {
 /// # Errors
 /// When the page cannot be written, or the device fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<ByHand> {
-    page.paragraph(
-        "A recurrent network of a single neuron reads the letters n, a, m, a. A letter is a vector with a single 1, \
-         so W_xh x_t is the number of W_xh that stands at that place. The neuron adds what it remembers and takes \
-         the hyperbolic tangent:",
-    )?;
+    page.paragraph("neuron-reads", &[])?;
     page.line("    h_t = tanh(W_xh x_t + W_hh h_{t-1})        y_t = W_hy h_t")?;
     page.line("")?;
     page.line("    x(n) = [1 0 0]    x(a) = [0 1 0]    x(m) = [0 0 1]")?;
     let row = |numbers: [f64; 3]| numbers.map(|number| format!("{number:>4}")).join(" ");
     page.line(&format!("    W_xh = [{}]    W_hh = {W_HH}    W_hy = [{}]^T", row(W_XH), row(W_HY)))?;
     page.line("")?;
-    page.line("    t  reads  W_xh x_t  W_hh h_{t-1}     sum     h_t   y_t(n)  y_t(a)  y_t(m)")?;
+    let (letter, sum) = (page.say("neuron-letter", &[]), page.say("neuron-sum", &[]));
+    let (letter, sum) = (pad(&letter, 5), pad_left(&sum, 8));
+    page.line(&format!("    t  {letter}  W_xh x_t  W_hh h_{{t-1}}{sum}     h_t   y_t(n)  y_t(a)  y_t(m)"))?;
     let steps = by_hand();
     for (t, (step, letter)) in steps.iter().zip(READ).enumerate() {
         let Step { input, memory, state } = *step;
@@ -69,12 +68,15 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<ByHand> {
     let difference = steps.iter().zip(&states).map(|(step, state)| (step.state - state).abs());
     let difference = difference.fold(0.0, f64::max);
     let (second, fourth) = (steps[1].state, steps[3].state);
-    page.paragraph(&format!(
-        "The second and the fourth letter are both a, and W_xh x_t is {} both times. But the neuron remembers \
-         something else: h_2 = {second:.3} after n, h_4 = {fourth:.3} after n, a, m. The layer of the crate, given \
-         the same weights, computes the same states; the largest difference is {difference:.1e}.",
-        W_XH[1]
-    ))?;
+    page.paragraph(
+        "neuron-remembers",
+        &[
+            ("input", &W_XH[1]),
+            ("second", &format!("{second:.3}")),
+            ("fourth", &format!("{fourth:.3}")),
+            ("difference", &format!("{difference:.1e}")),
+        ],
+    )?;
     Ok(ByHand { steps, difference })
 }
 

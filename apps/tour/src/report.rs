@@ -66,11 +66,11 @@ impl Report {
         self.pieces.push(Piece::Sound(data_url("audio/wav", wav), caption.to_owned()));
     }
 
-    /// The page.
-    pub fn html(&self, title: &str) -> String {
+    /// The page; `language` is that of its sentences.
+    pub fn html(&self, title: &str, language: &str) -> String {
         let title = escape(title);
         let mut html = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+            "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <link rel=\"icon\" href=\"data:,\">\n\
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<nav><ol>\n"
@@ -149,7 +149,8 @@ mod tests {
         report.quote("<y>");
         report.picture("<svg/>", "a \"figure\"");
         report.sound(b"RIFF", "one");
-        let html = report.html("Tour");
+        let html = report.html("Tour", "zh-Hant");
+        assert!(html.contains("<html lang=\"zh-Hant\">"));
         assert!(html.contains("<a href=\"#memory\">1. &lt;Memory&gt;</a>"));
         assert!(html.contains("<pre tabindex=\"0\">a &amp; b\n\n  c</pre>"));
         assert!(html.contains("<pre tabindex=\"0\">x\n&lt;y&gt;</pre></blockquote>"));

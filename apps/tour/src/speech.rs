@@ -11,11 +11,12 @@ use rnn_metrics::{ErrorRate, Metric};
 use rnn_train::files::write_atomically;
 use rnn_train::{ProgressStyle, RunFolder};
 use std::io::Write;
+use std::path::Path;
 
 use crate::{Options, Page, examples, passes, tell_outcome};
 
 /// Trains on the built-in digits, measures the word error rate on voices that it has not heard, shows right and
-/// wrong strings, and draws the phonemes that it heard over the spectrogram.
+/// wrong strings with their sounds, and draws the phonemes that it heard over the spectrogram.
 ///
 /// # Errors
 /// When the page or the run folder cannot be written, or the training fails.
@@ -35,15 +36,11 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
         test.truncate(20);
         config.training.epochs = 2.0;
     }
-    page.paragraph(&format!(
-        "A synthesiser of our own says strings of digits in many voices. Every 10 ms the network hears the strength \
-         of the sound in {} bands and says which phoneme it is, or that nothing new has begun. It is told what was \
-         said and never when: connectionist temporal classification sums over all the ways in which the phonemes \
-         can lie in time. It learns from {} strings in {}; the guide's training is longer.",
-        config.frontend.bands,
-        train.len(),
-        passes(config.training.epochs)
-    ))?;
+    let passes = passes(config.training.epochs, page);
+    page.paragraph(
+        "speech-hears",
+        &[("bands", &config.frontend.bands), ("strings", &train.len()), ("passes", &passes)],
+    )?;
     let run = RunFolder::create(options.folder.join("speech"), true)?;
     let stop = app_kit::interrupt::flag();
     let trained =
@@ -59,15 +56,21 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
     let rate = 100.0 * ErrorRate::words().corpus(&texts, &[&said])?.rate();
     let (right, wrong): (Vec<usize>, Vec<usize>) =
         (0..test.len()).partition(|&number| texts[number] == said[number]);
-    page.paragraph(&format!(
-        "Of {} strings in voices that it has not heard, it recognises {} without a mistake: a word error rate of \
-         {rate:.1} %. It knows how the ten digits are pronounced and searches for words that are made of them.",
-        test.len(),
-        right.len(),
-    ))?;
-    examples(page, &right, &wrong, |number, page| {
-        page.entry("said", said[number])?;
-        page.entry("heard", texts[number])
+    page.paragraph(
+        "speech-rate",
+        &[("strings", &test.len()), ("right", &right.len()), ("rate", &format!("{rate:.1}"))],
+    )?;
+    examples(page, &right, &wrong, |number, name, page| {
+        page.entry("speech-said", said[number])?;
+        page.entry("speech-heard", texts[number])?;
+        let sound = options.folder.join(format!("digits-{name}.wav"));
+        write_sound(&sound, &recordings[number])?;
+        page.recording(
+            &sound,
+            "speech-example-recording",
+            &[("said", &said[number]), ("heard", &texts[number])],
+        )?;
+        Ok(())
     })?;
 
     // One of several words, so that there is something to see.
@@ -84,14 +87,14 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
     let svg = PosteriorPicture::default().svg(audio, transcript, &posteriors)?;
     let (drawing, sound) = (options.folder.join("phonemes.svg"), options.folder.join("digits.wav"));
     write_atomically(&drawing, |file| Ok(file.write_all(svg.as_bytes())?))?;
-    let wav = audio.to_wav()?;
-    write_atomically(&sound, |file| Ok(file.write_all(&wav)?))?;
-    page.paragraph(&format!(
-        "The sound of \"{}\", its spectrogram, the words and phonemes with their times, and how probable the network \
-         holds each phoneme in each frame:",
-        said[drawn]
-    ))?;
-    page.recording(&sound, &format!("A synthetic voice says: {}", said[drawn]))?;
-    page.drawing(&drawing, &format!("\"{}\", and what was heard in it", said[drawn]))?;
+    write_sound(&sound, audio)?;
+    page.paragraph("speech-sound", &[("said", &said[drawn])])?;
+    page.recording(&sound, "speech-recording", &[("said", &said[drawn])])?;
+    page.drawing(&drawing, "speech-drawing", &[("said", &said[drawn])])?;
     Ok(rate)
+}
+
+fn write_sound(path: &Path, audio: &Audio) -> Result<()> {
+    let wav = audio.to_wav()?;
+    write_atomically(path, |file| Ok(file.write_all(&wav)?))
 }

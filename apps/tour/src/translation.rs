@@ -27,14 +27,8 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
         validation.truncate(50);
         config.training.epochs = 2.0;
     }
-    page.paragraph(&format!(
-        "One network reads a sentence word by word, in both directions; another writes the translation, letter by \
-         letter. Before each letter it looks at all that was read and weighs it (additive attention): \
-         e_ti = v^T tanh(W h_t + U s_i), a_ti = softmax over i. They learn together from {} sentences of a small \
-         grammar, English and Chinese, in {}; the guide's training is longer.",
-        train.len(),
-        passes(config.training.epochs)
-    ))?;
+    let passes = passes(config.training.epochs, page);
+    page.paragraph("translation-attends", &[("sentences", &train.len()), ("passes", &passes)])?;
     let run = RunFolder::create(options.folder.join("translation"), true)?;
     let stop = app_kit::interrupt::flag();
     let trained =
@@ -50,27 +44,22 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<f64> {
     let is_right = |number: &usize| translations[*number].text() == unseen[*number].target;
     let (right, wrong): (Vec<usize>, Vec<usize>) = (0..unseen.len()).partition(is_right);
     let share = 100.0 * right.len() as f64 / unseen.len() as f64;
-    page.paragraph(&format!(
-        "Asked for {} sentences that combine words which never stood together in what it learnt from, it writes \
-         {} exactly as the grammar does: {share:.0} %.",
-        unseen.len(),
-        right.len()
-    ))?;
-    examples(page, &right, &wrong, |number, page| {
-        page.entry("read", &unseen[number].source)?;
-        page.entry("written", translations[number].text())?;
+    page.paragraph(
+        "translation-unseen",
+        &[("sentences", &unseen.len()), ("right", &right.len()), ("share", &format!("{share:.0}"))],
+    )?;
+    examples(page, &right, &wrong, |number, _, page| {
+        page.entry("translation-read", &unseen[number].source)?;
+        page.entry("translation-written", translations[number].text())?;
         if !is_right(&number) {
-            page.entry("should be", &unseen[number].target)?;
+            page.entry("translation-should-be", &unseen[number].target)?;
         }
         Ok(())
     })?;
     let drawn = *right.first().or(wrong.first()).context("there is no sentence to translate")?;
     let path = options.folder.join("translation-attention.svg");
     pictures::write(&path, &translations[drawn..=drawn], translator.vocabularies())?;
-    page.paragraph(
-        "Nobody told it which word belongs to which. What it attended to says so; a row is a letter that it wrote, \
-         a column a word that it read:",
-    )?;
-    page.drawing(&path, "What each letter of a translation attended to")?;
+    page.paragraph("translation-looked", &[])?;
+    page.drawing(&path, "translation-drawing", &[])?;
     Ok(share)
 }

@@ -5,6 +5,7 @@ mod browser;
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use unicode_width::UnicodeWidthStr;
 
 fn tour() -> anyhow::Result<(Command, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
@@ -32,8 +33,8 @@ fn the_whole_tour_is_told_and_drawn() -> anyhow::Result<()> {
     let figures = text.lines().filter_map(|line| line.strip_prefix("Drawn: "));
     let figures: Vec<&str> = figures.collect();
     assert!(figures.len() >= 11, "{text}");
-    for line in text.lines().filter(|line| line.is_ascii()) {
-        assert!(line.len() <= 80, "{line}");
+    for line in text.lines() {
+        assert!(line.width() <= 80, "{line}");
     }
     for figure in figures {
         assert!(figure.starts_with("tour-report"), "{figure}");
@@ -42,9 +43,42 @@ fn the_whole_tour_is_told_and_drawn() -> anyhow::Result<()> {
     }
     let report = std::fs::read_to_string(folder.path().join("tour-report/index.html"))?;
     assert_eq!(report.matches("<h2 ").count(), 11);
-    assert!(
-        report.contains("<audio controls") && !report.contains("http://") && !report.contains("https://")
-    );
+    assert!(!report.contains("http://") && !report.contains("https://"));
+    // The drawn one, and two examples at least.
+    let sounds: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("Heard: ")).collect();
+    assert!(sounds.len() >= 3 && report.matches("<audio controls").count() == sounds.len(), "{sounds:?}");
+    for sound in &sounds {
+        assert!(std::fs::read(folder.path().join(sound))?.starts_with(b"RIFF"), "{sound}");
+    }
+    assert_eq!(report.matches("<figcaption>Said: ").count(), sounds.len() - 1);
+    browser::shows(&report)
+}
+
+#[test]
+fn the_whole_tour_is_told_in_chinese_on_lines_of_eighty_columns() -> anyhow::Result<()> {
+    let (mut command, folder) = tour()?;
+    let arguments = ["--fast", "--device", "cpu", "--lang", "zh-Hant"];
+    let assert = command.args(arguments).assert().success();
+    let assert = assert
+        .stdout(contains("循環神經網路簡介"))
+        .stdout(contains("7 題中 5 題"))
+        .stdout(contains("h_4 = 0.363"))
+        .stdout(contains("5. 時間反向傳播"))
+        .stdout(contains("圖檔：tour-report/unrolled.svg"));
+    let text = String::from_utf8(assert.get_output().stdout.clone())?;
+    for line in text.lines() {
+        assert!(line.width() <= 80, "{line}");
+    }
+    let report = std::fs::read_to_string(folder.path().join("tour-report/index.html"))?;
+    assert!(report.contains("<html lang=\"zh-Hant\">") && report.contains("<title>循環神經網路簡介</title>"));
+    assert_eq!(report.matches("<h2 ").count(), 11);
+    browser::shows(&report)
+}
+
+#[test]
+fn a_language_that_is_not_spoken_is_a_usage_error_that_names_those_that_are() -> anyhow::Result<()> {
+    let (mut command, _folder) = tour()?;
+    command.args(["--lang", "fr"]).assert().code(2).stderr(contains("en").and(contains("zh-Hant")));
     Ok(())
 }
 
@@ -55,7 +89,7 @@ fn a_chapter_alone_is_told_on_lines_of_eighty_columns_and_drawn_where_it_is_aske
         command.args(["--chapter", "unrolling", "--chapter", "bptt", "--out", "figures"]).assert().success();
     let text = String::from_utf8(told.get_output().stdout.clone())?;
     for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{line}");
+        assert!(line.width() <= 80, "{line}");
     }
     assert!(text.contains("4. The network, unrolled") && text.contains("5. Backpropagation"));
     assert!(!text.contains("7 of 7"));
