@@ -16,6 +16,7 @@ use crate::corpus::{Captioned, Image};
 use crate::encoder::Seen;
 use crate::features::Features;
 use crate::network::Network;
+use crate::vocabulary::is_without_spaces;
 
 /// Pictures that are captioned at once.
 pub const ROWS: usize = 64;
@@ -83,11 +84,8 @@ pub fn scores(captions: &[String], pictures: &[&Captioned]) -> Result<CaptionSco
 /// How captions are cut into words: where most characters are Chinese, Japanese or Korean, into these; else as
 /// in the evaluation of COCO.
 pub fn tokenizer<'a>(captions: impl Iterator<Item = &'a String>) -> CaptionTokenizer {
-    const CJK: char = '\u{2e80}';
-    let letters = captions.flat_map(|caption| caption.chars()).filter(|letter| letter.is_alphabetic());
-    let (wide, all) =
-        letters.fold((0, 0), |(wide, all), letter| (wide + usize::from(letter >= CJK), all + 1));
-    if 2 * wide > all { CaptionTokenizer::Characters } else { CaptionTokenizer::Ptb }
+    let all: String = captions.map(String::as_str).collect();
+    if is_without_spaces(&all) { CaptionTokenizer::Characters } else { CaptionTokenizer::Ptb }
 }
 
 /// The caption of each picture from the training picture that looks most like it: whose global features have the

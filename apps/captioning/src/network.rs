@@ -13,8 +13,8 @@
 //! p(y_t | y_1 … y_{t-1}, picture) = softmax(W a_t + b)
 //! ```
 //!
-//! `p_i` are sines and cosines of the row and of the column ([`positions`]), for a table that is learnt would have
-//! to find out for each place by itself what lies left of it. `surroundings` are recurrent layers over the rows
+//! `p_i` are sines and cosines of the row and of the column (Vaswani et al. 2017), for a table that is learnt would
+//! have to find out for each place by itself what lies left of it. `surroundings` are recurrent layers over the rows
 //! and columns of regions ([`ReNet`], Visin et al. 2015): a state that attends to one object so sees where the
 //! others are.
 //!

@@ -182,7 +182,7 @@ pub struct TrainArgs {
     /// Leave captions as they are rather than put them into lower case
     #[arg(long, help_heading = "Data")]
     pub keep_case: bool,
-    /// Units of captions: word, bpe, char or byte [default: word]
+    /// Units of captions: word (in Chinese, Japanese and Korean a character), bpe, char or byte [default: word]
     #[arg(long, help_heading = "Data")]
     pub units: Option<Units>,
     /// Size of a vocabulary of the units word and bpe [default: 6000]

@@ -13,7 +13,8 @@ pub const FILE: &str = "tokenizer.json";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VocabularyConfig {
-    /// The unit that captions are cut into.
+    /// The unit that captions are cut into. A word is a character where most letters are Chinese, Japanese or
+    /// Korean, between which there are no spaces.
     pub units: Units,
     /// Size of the vocabulary, for the units `bpe` and `word`.
     pub size: usize,
@@ -24,6 +25,15 @@ impl Default for VocabularyConfig {
     fn default() -> Self {
         Self { units: Units::Word, size: 6000 }
     }
+}
+
+/// Whether most letters of a text are Chinese, Japanese or Korean, which have no spaces between words.
+pub fn is_without_spaces(text: &str) -> bool {
+    const CJK: char = '\u{2e80}';
+    let letters = text.chars().filter(|letter| letter.is_alphabetic());
+    let (wide, all) =
+        letters.fold((0, 0), |(wide, all), letter| (wide + usize::from(letter >= CJK), all + 1));
+    2 * wide > all
 }
 
 /// The symbols of captions. A caption is a line: it ends with the line break, which is also what a decoder
@@ -41,7 +51,11 @@ impl Vocabulary {
     /// A size too small for the units.
     pub fn train<'a>(captions: impl Iterator<Item = &'a str>, config: &VocabularyConfig) -> Result<Self> {
         let lines: String = captions.flat_map(|caption| [caption, "\n"]).collect();
-        Self::new(Tokenizer::train(config.units, &lines, config.size)?)
+        let units = match config.units {
+            Units::Word if is_without_spaces(&lines) => Units::Char,
+            units => units,
+        };
+        Self::new(Tokenizer::train(units, &lines, config.size)?)
     }
 
     fn new(tokenizer: Tokenizer) -> Result<Self> {
@@ -95,5 +109,22 @@ impl Vocabulary {
         let mut symbols = self.tokenizer.encode(&known)?;
         symbols.push(self.end);
         Ok(symbols)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_language_without_spaces_are_its_characters() -> Result<()> {
+        let train = |captions: [&'static str; 2]| {
+            Vocabulary::train(captions.into_iter(), &VocabularyConfig::default())
+        };
+        let chinese = train(["一個紅色的圓形", "兩個三角形"])?;
+        assert_eq!(chinese.tokenizer().units(), Units::Char);
+        assert_eq!(chinese.encode("一個三角形")?.len(), 6);
+        assert_eq!(train(["a red circle", "two triangles"])?.tokenizer().units(), Units::Word);
+        Ok(())
     }
 }
