@@ -5,7 +5,7 @@ use ::captioning::corpus::{self, Part, Reading, Source};
 use ::captioning::evaluate::{self, Truth};
 use ::captioning::{Caption, Captioned, Captioner, Image, RunConfig, pictures, train_on_pictures};
 use anyhow::{Context, Result};
-use datasets::embedded::captioning::{Language, Verdict};
+use datasets::embedded::captioning::Verdict;
 use image_features::Picture;
 use rnn_train::{ProgressStyle, RunFolder};
 
@@ -17,10 +17,13 @@ use crate::{Options, Page, examples, passes, tell_outcome};
 /// # Errors
 /// When the page or the run folder cannot be written, or the training fails.
 pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
-    let read = |part| corpus::read(&Source::Embedded(part), &Reading::default());
+    let reading = Reading { language: Some(page.language().tag().to_owned()), ..Reading::default() };
+    let language = corpus::language(&reading)?;
+    let read = |part| corpus::read(&Source::Embedded(part), &reading);
     let (mut train, mut validation) = (read(Part::Train)?, read(Part::Validation)?);
     let mut test = read(Part::Test)?;
     let mut config = RunConfig::embedded();
+    config.data.reading = reading.clone();
     config.training.epochs = 4.0;
     config.training.seed = options.seed;
     config.training.keep_last = 1;
@@ -51,7 +54,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
     let captions = captioner.caption(&images, &SearchConfig::default())?;
     let captions: Vec<Caption> = captions.into_iter().filter_map(|found| found.into_iter().next()).collect();
     let tested: Vec<&Captioned> = test.iter().collect();
-    let truth = evaluate::truth(&captions, &tested, Language::English, grid);
+    let truth = evaluate::truth(&captions, &tested, language, grid);
     let truth = truth.context("the built-in pictures are scenes")?;
     page.paragraph(
         "captioning-truth",
@@ -62,7 +65,7 @@ pub fn tell(options: &Options, page: &mut Page) -> Result<Truth> {
         page.paragraph("captioning-attended", &[("share", &share)])?;
     }
     let objection = |(captioned, caption): (&Captioned, &Caption)| match &captioned.image {
-        Image::Scene(scene) => match scene.judge(&caption.text, Language::English) {
+        Image::Scene(scene) => match scene.judge(&caption.text, language) {
             Verdict::True => None,
             Verdict::False { why } => Some(why),
             Verdict::Ungrammatical => Some(page.say("captioning-ungrammatical", &[])),

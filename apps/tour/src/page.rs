@@ -28,6 +28,11 @@ impl<'a> Page<'a> {
         Self { out, bold, column: 0, narration: Narration::new(language), report: Report::default() }
     }
 
+    /// The language that it is told in.
+    pub fn language(&self) -> Language {
+        self.narration.language()
+    }
+
     /// All that has been told, for a browser.
     pub fn html(&self) -> String {
         self.report.html(&self.say("title", &[]), self.narration.language().tag())
