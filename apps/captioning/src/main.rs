@@ -41,10 +41,10 @@ enum Command {
         steps and falls along a cosine, gradients of norm 5 at most, 2 checkpoints kept."
     )]
     Train(Box<TrainCommand>),
-    /// Say what is on pictures
-    Caption(Box<CaptionArgs>),
     /// Measure captions against those of people, and of the most similar picture: BLEU, ROUGE-L, CIDEr
     Eval(Box<EvalArgs>),
+    /// Say what is on pictures
+    Caption(Box<CaptionArgs>),
     /// Have an encoder look at pictures, and keep what it has seen for trainings to come
     Features(Box<FeaturesArgs>),
     /// Show what is in a model folder

@@ -213,10 +213,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "HOW", help_heading = "Recordings")]
     pub augment: Option<Augmentation>,
     /// Folder of recordings of noise that is mixed in
-    #[arg(long, value_name = "DIR", help_heading = "Recordings")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Recordings")]
     pub noise: Option<PathBuf>,
     /// Folder of impulse responses of rooms
-    #[arg(long, value_name = "DIR", help_heading = "Recordings")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Recordings")]
     pub rooms: Option<PathBuf>,
 
     /// Samples per second that the network hears [default: 8000]

@@ -21,10 +21,10 @@ struct Arguments {
     fast: bool,
 
     /// Folder for the figures, the trained models, and the page that shows it all, index.html
-    #[arg(long, value_name = "DIR", default_value = "tour-report")]
+    #[arg(long, value_name = "FOLDER", default_value = "tour-report")]
     out: PathBuf,
 
-    /// Language of the narration; figures and examples stay in their own
+    /// Language of the narration; words in figures stay English
     #[arg(long, value_name = "LANGUAGE", value_enum, default_value_t)]
     lang: Language,
 

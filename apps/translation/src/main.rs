@@ -39,10 +39,10 @@ enum Command {
         steps and falls along a cosine, gradients of norm 1 at most, 2 checkpoints kept."
     )]
     Train(Box<TrainCommand>),
-    /// Translate the lines of the standard input
-    Translate(Box<TranslateArgs>),
     /// Measure translations against given ones: BLEU, chrF, TER, and the loss
     Eval(Box<EvalArgs>),
+    /// Translate the lines of the standard input
+    Translate(Box<TranslateArgs>),
     /// Log-probability of given pairs: lines of SOURCE, a tab, TARGET on the standard input
     Score(ScoreArgs),
     /// Make one model of the last checkpoints of a run, the mean of their weights
