@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use app_kit::inspect::InspectArgs;
 use app_kit::{DeviceArgs, LoggingArgs, UsageError};
 use candle_core::Tensor;
@@ -340,6 +340,7 @@ fn eval(args: &EvalArgs, progress: ProgressStyle) -> Result<()> {
         pictures.extend((0..chunk.len()).filter(is_good).map(|number| &chunk[number]));
     }
     drop(work);
+    ensure!(!pictures.is_empty(), "there is not one picture to evaluate on that can be used");
     let captions = evaluate::captions(&captioner, &seen, &args.search.config(1))?;
     let texts: Vec<String> = captions.iter().map(|caption| caption.text.clone()).collect();
     let neighbours = match (&saved, args.no_neighbours) {

@@ -143,9 +143,7 @@ impl RunConfig {
             ..default
         }
     }
-}
 
-impl RunConfig {
     /// Whether the encoder stays as it is, so that what it sees is kept.
     pub fn keeps_features(&self) -> bool {
         self.encoder_weights.is_some() && self.fine_tuning.is_none()
@@ -409,9 +407,9 @@ pub fn task(
     }
     let vocabulary = Vocabulary::train(captions(&train), vocabulary)?;
     let weights = encoder_weights(config)?;
-    let start = match (&config.fine_tuning, weights) {
-        (None, Some(weights)) => Start::Frozen(weights),
-        (tuning, weights) => Start::Trained(tuning.unwrap_or_default(), weights),
+    let start = match weights {
+        Some(weights) if config.keeps_features() => Start::Frozen(weights),
+        weights => Start::Trained(config.fine_tuning.unwrap_or_default(), weights),
     };
     let is_varied = *augment != AugmentConfig::default();
     if is_varied && matches!(start, Start::Frozen(_)) {

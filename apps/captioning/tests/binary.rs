@@ -161,6 +161,17 @@ fn captions_are_measured_beside_those_of_the_most_similar_pictures() {
 }
 
 #[test]
+fn captions_of_pictures_that_cannot_be_used_are_not_measured() {
+    let folder = TRAINED.path();
+    fs::write(folder.join("broken.tsv"), "image\tcaption\n../mixed/empty.png\ta red picture\n").unwrap();
+    program(folder)
+        .args(["eval", "run", "--data", "broken.tsv"])
+        .assert()
+        .code(1)
+        .stderr(contains("empty.png: it is neither").and(contains("not one picture to evaluate on")));
+}
+
+#[test]
 fn a_model_folder_is_described() {
     program(TRAINED.path()).args(["inspect", "run"]).assert().success().stdout(
         contains("kind = \"residual\"").and(contains("units: word")).and(contains("encoder.stem.weight")),
