@@ -2,12 +2,14 @@
 //! `W_hh` and is updated with its own contribution alone.
 
 use anyhow::Result;
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use candle_rnn::{Cell, Linear, Mode, Parameters, Rnn, RnnConfig};
 
 use crate::bptt::{WEIGHT, norm, weight};
 use crate::page::pad;
-use crate::word::{ALPHABET, RECURRENT_UNITS, Recurrent, STEPS, TRAINING_STEPS, WORD, one_hot, train};
+use crate::word::{
+    ALPHABET, RECURRENT_UNITS, Recurrent, STEPS, TRAINING_STEPS, WORD, answers, one_hot, right, train,
+};
 use crate::{Options, Page};
 
 /// Seven copies trained apart beside one network that is used seven times.
@@ -91,17 +93,10 @@ fn fit(
     let losses = train(parameters, device, |xs| forward(xs, 0))?;
     let right = |begin| {
         let read = STEPS - begin;
-        right(&forward(&one_hot(&WORD[..read], device)?, begin)?)
+        Ok(right(&answers(&forward(&one_hot(&WORD[..read], device)?, begin)?)?))
     };
     let loss = losses.last().copied().unwrap_or(f64::NAN);
     Ok(Fit { loss, right: (0..STEPS).map(right).collect::<Result<_>>()? })
-}
-
-/// How many of the answers `[1, time, 6]` are the next letter of the word.
-fn right(answers: &Tensor) -> Result<usize> {
-    let letters = answers.argmax(D::Minus1)?.squeeze(0)?.to_vec1::<u32>()?;
-    let pairs = letters.iter().zip(&WORD[1..]);
-    Ok(pairs.filter(|(letter, asked)| ALPHABET[**letter as usize] == **asked).count())
 }
 
 /// The network unrolled over the seven steps, each with its own `W_hh`; `W_xh`, `W_hy` and the

@@ -103,8 +103,8 @@ impl Chapter {
         Self::Captioning,
     ];
 
-    /// The message that is its title.
-    fn title(self) -> &'static str {
+    /// Its name on the command line, which is also that of the message that is its title.
+    fn name(self) -> &'static str {
         match self {
             Self::FeedForward => "feed-forward",
             Self::Namaskar => "namaskar",
@@ -121,20 +121,8 @@ impl Chapter {
     }
 
     /// The module that tells it.
-    fn source(self) -> &'static str {
-        match self {
-            Self::FeedForward => "feed_forward",
-            Self::Namaskar => "namaskar",
-            Self::Neuron => "neuron",
-            Self::Unrolling => "unrolling",
-            Self::Bptt => "bptt",
-            Self::Memory => "memory",
-            Self::Directions => "directions",
-            Self::LanguageModel => "language_model",
-            Self::Translation => "translation",
-            Self::Speech => "speech",
-            Self::Captioning => "captioning",
-        }
+    fn source(self) -> String {
+        self.name().replace('-', "_")
     }
 }
 
@@ -145,7 +133,7 @@ impl Chapter {
 pub fn run(chapters: &[Chapter], options: &Options, page: &mut Page) -> anyhow::Result<()> {
     for &chapter in chapters {
         let number = 1 + chapter as usize;
-        page.heading(&format!("{number}. {}", page.say(chapter.title(), &[])), chapter.source())?;
+        page.heading(&format!("{number}. {}", page.say(chapter.name(), &[])), &chapter.source())?;
         match chapter {
             Chapter::FeedForward => feed_forward::tell(options, page).map(drop)?,
             Chapter::Namaskar => namaskar::tell(options, page).map(drop)?,

@@ -2,12 +2,11 @@
 //! has a memory, with as many parameters.
 
 use anyhow::Result;
-use candle_core::{D, Tensor};
-use candle_nn::ops::softmax;
+use candle_core::Tensor;
 
 use crate::figures::{self, Curve};
 use crate::page::pad;
-use crate::word::{ALPHABET, FeedForward, Recurrent, STEPS, TRAINING_STEPS, WORD, one_hot, train};
+use crate::word::{FeedForward, Recurrent, STEPS, TRAINING_STEPS, WORD, answers, one_hot, right, train};
 use crate::{Options, Page, verdict};
 
 /// What a trained network answers to the seven questions.
@@ -21,17 +20,12 @@ pub struct Answers {
 
 impl Answers {
     fn new(logits: &Tensor, losses: Vec<f64>) -> Result<Self> {
-        let rows = softmax(&logits.squeeze(0)?, D::Minus1)?.to_vec2::<f32>()?;
-        let best = |row: &Vec<f32>| {
-            let pairs = ALPHABET.into_iter().zip(row.iter().copied());
-            pairs.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(('?', 0.))
-        };
-        Ok(Self { letters: rows.iter().map(best).collect(), losses })
+        Ok(Self { letters: answers(logits)?, losses })
     }
 
     /// How many of the seven answers are the next letter of the word.
     pub fn right(&self) -> usize {
-        self.letters.iter().zip(&WORD[1..]).filter(|((letter, _), asked)| letter == *asked).count()
+        right(&self.letters)
     }
 }
 

@@ -35,7 +35,7 @@ impl<'a> Page<'a> {
 
     /// All that has been told, for a browser.
     pub fn html(&self) -> String {
-        self.report.html(&self.say("title", &[]), self.narration.language().tag())
+        self.report.html(&self.say("title", &[]), self.language().tag())
     }
 
     /// The message `id` of the narration with `values` for its variables.
@@ -49,7 +49,7 @@ impl<'a> Page<'a> {
     }
 
     /// The heading of a chapter, with a rule under it; the module `source` tells it.
-    pub fn heading(&mut self, title: &str, source: &'static str) -> Result<()> {
+    pub fn heading(&mut self, title: &str, source: &str) -> Result<()> {
         self.report.heading(title, source);
         let rule = "=".repeat(title.width());
         match self.bold {

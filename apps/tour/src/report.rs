@@ -18,7 +18,7 @@ pub struct Report {
 #[derive(Clone, Debug)]
 enum Piece {
     /// A chapter begins; the file that makes it.
-    Heading(String, &'static str),
+    Heading(String, String),
     Paragraph(String),
     /// Lines as they stand on a terminal.
     Lines(Vec<String>),
@@ -29,8 +29,8 @@ enum Piece {
 
 impl Report {
     /// A chapter begins, which the module `source` tells.
-    pub fn heading(&mut self, title: &str, source: &'static str) {
-        self.pieces.push(Piece::Heading(title.to_owned(), source));
+    pub fn heading(&mut self, title: &str, source: &str) {
+        self.pieces.push(Piece::Heading(title.to_owned(), source.to_owned()));
     }
 
     /// Sentences.

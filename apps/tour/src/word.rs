@@ -1,6 +1,7 @@
 //! The word `namaskar` and the two networks that learn it.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
+use candle_nn::ops::softmax;
 use candle_rnn::{Cell, CrossEntropy, Linear, Mode, Parameters, Reduction, Rnn, RnnConfig};
 use rnn_train::{Gradients, Optimizer, OptimizerConfig};
 
@@ -29,6 +30,21 @@ const LEARNING_RATE: f64 = 0.02;
 fn ids(letters: &[char]) -> Vec<u32> {
     let id = |letter| ALPHABET.iter().position(|other| other == letter).map(|id| id as u32);
     letters.iter().filter_map(id).collect()
+}
+
+/// The likeliest next letter after each that was read, and its probability, from logits `[1, letters, 6]`.
+pub fn answers(logits: &Tensor) -> Result<Vec<(char, f32)>> {
+    let rows = softmax(&logits.squeeze(0)?, D::Minus1)?.to_vec2::<f32>()?;
+    let best = |row: &Vec<f32>| {
+        let pairs = ALPHABET.into_iter().zip(row.iter().copied());
+        pairs.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(('?', 0.))
+    };
+    Ok(rows.iter().map(best).collect())
+}
+
+/// How many answers are the next letter of the word.
+pub fn right(answers: &[(char, f32)]) -> usize {
+    answers.iter().zip(&WORD[1..]).filter(|((letter, _), asked)| letter == *asked).count()
 }
 
 /// `letters` of the word as rows with a single 1: `[1, letters, 6]`.
