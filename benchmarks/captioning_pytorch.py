@@ -124,10 +124,9 @@ class Captioner(nn.Module):
     def load(cls, row):
         """With the weights that the worker of this repository wrote."""
         network = cls(row["vocab"], row["network"])
-        found = {name: tensor for name, tensor in safetensors.torch.load_file(row["weights"]).items()}
         renamed = {"output.bias": "bias", "decoder.attention.v": "v.weight"}
         weights = {}
-        for name, tensor in found.items():
+        for name, tensor in safetensors.torch.load_file(row["weights"]).items():
             if name.startswith("encoder."):
                 continue
             own = renamed.get(name, name).replace("region.norm.", "norm.")

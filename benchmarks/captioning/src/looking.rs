@@ -45,7 +45,8 @@ impl Looking {
 impl Workload for Looking {
     fn check(&mut self) -> Result<Check> {
         let seen = self.look()?;
-        let size = |xs: &Tensor| Ok::<_, anyhow::Error>(root_mean_square(&xs.flatten_all()?.to_vec1::<f32>()?));
+        let size =
+            |xs: &Tensor| Ok::<_, anyhow::Error>(root_mean_square(&xs.flatten_all()?.to_vec1::<f32>()?));
         Ok(Check::from([("regions", size(&seen.regions)?), ("global", size(&seen.global)?)]))
     }
 

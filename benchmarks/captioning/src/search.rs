@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use candle_rnn::{Mode, Parameters};
 use captioning::encoder::Seen;
 use captioning::evaluate::ROWS;
@@ -73,7 +73,7 @@ impl Captions {
         let mut captions = Vec::with_capacity(pictures);
         for first in (0..pictures).step_by(ROWS) {
             let rows = ROWS.min(pictures - first);
-            let part = |xs: &candle_core::Tensor| xs.narrow(0, first, rows);
+            let part = |xs: &Tensor| xs.narrow(0, first, rows);
             let seen = Seen { regions: part(&self.seen.regions)?, global: part(&self.seen.global)? };
             let picture = self.network.look(&seen, &mut Mode::Eval)?;
             let memory = picture.memory.context("a decoder that attends")?;

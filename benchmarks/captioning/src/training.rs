@@ -32,14 +32,19 @@ pub struct Training {
     clip: f64,
     rate: f64,
     loss: CrossEntropy,
-    seen: Seen,
-    captions: TeacherForced,
+    batch: Batch,
     parameters: Parameters,
     network: Network,
     /// The same variables without dropout.
     exact: Network,
     optimizer: Optimizer,
     generator: Generator,
+}
+
+/// Pictures, and a caption of each.
+struct Batch {
+    seen: Seen,
+    captions: TeacherForced,
 }
 
 impl Training {
@@ -55,8 +60,10 @@ impl Training {
             clip: row.clip,
             rate: row.rate,
             loss: CrossEntropy { ignore: Some(IGNORED), label_smoothing: row.label_smoothing.into() },
-            seen: noise(captions.len())?,
-            captions: TeacherForced::new(&captions, row.end, &Device::Cpu)?,
+            batch: Batch {
+                seen: noise(captions.len())?,
+                captions: TeacherForced::new(&captions, row.end, &Device::Cpu)?,
+            },
             exact: Network::new(&exact, crate::sizes(), row.model.vocab, parameters.builder())?,
             network,
             optimizer: Optimizer::new(&OptimizerConfig::adam(), parameters.named())?,
@@ -65,23 +72,23 @@ impl Training {
         })
     }
 
-    fn loss(&self, network: &Network, mode: &mut Mode) -> Result<LossSum> {
-        let TeacherForced { inputs, targets, lengths } = &self.captions;
-        let picture = network.look(&self.seen, mode)?;
-        let (vectors, _) = network.decode(&picture, inputs, lengths, mode)?;
-        Ok(network.loss(self.loss, &vectors, targets, mode)?)
-    }
-
     fn gradients(&self, loss: &LossSum) -> Result<Gradients> {
         let mean = (&loss.sum / loss.count as f64)?;
         Ok(Gradients::of(&mean, &self.parameters.named())?)
     }
 }
 
+fn loss(network: &Network, loss: CrossEntropy, batch: &Batch, mode: &mut Mode) -> Result<LossSum> {
+    let TeacherForced { inputs, targets, lengths } = &batch.captions;
+    let picture = network.look(&batch.seen, mode)?;
+    let (vectors, _) = network.decode(&picture, inputs, lengths, mode)?;
+    Ok(network.loss(loss, &vectors, targets, mode)?)
+}
+
 impl Workload for Training {
     /// Without dropout.
     fn check(&mut self) -> Result<Check> {
-        let loss = self.loss(&self.exact, &mut Mode::Train(&mut Generator::new(0)))?;
+        let loss = loss(&self.exact, self.loss, &self.batch, &mut Mode::Train(&mut Generator::new(0)))?;
         let mean = loss.sum.to_dtype(DType::F64)?.to_scalar::<f64>()? / loss.count as f64;
         Ok(Check::from([
             ("loss", mean),
@@ -92,9 +99,7 @@ impl Workload for Training {
 
     /// The same calls as the trainer's, which also looks at the loss and at the gradient's norm.
     fn iterate(&mut self) -> Result<()> {
-        let mut generator = self.generator.clone();
-        let loss = self.loss(&self.network, &mut Mode::Train(&mut generator))?;
-        self.generator = generator;
+        let loss = loss(&self.network, self.loss, &self.batch, &mut Mode::Train(&mut self.generator))?;
         let sum = loss.sum.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         ensure!(sum.is_finite(), "the loss is {sum}");
         let mut gradients = self.gradients(&loss)?;
