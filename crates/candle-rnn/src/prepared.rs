@@ -3,18 +3,15 @@
 //! Constraint: the product of a single row with a weight reads every number of the weight for one
 //! multiplication, so that its time is the time of that reading; to bring the weight into another
 //! order first, or to wake a thread for it, would take longer. Solution: the weight is packed once
-//! ([`Precision::F32`]), or rounded to a quarter of its size ([`Precision::Int8`]). For many rows at a
-//! time, as a search has them, [`PackedLinear`] packs it once, too.
+//! ([`Precision::F32`]), or rounded to a quarter of its size ([`Precision::Int8`]).
 
 use std::mem::MaybeUninit;
 
 use candle_core::{DType, Device, Result, Tensor};
-use rayon::prelude::*;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmUninitOptions, QuantParams};
 use rten_tensor::NdTensorView;
 
-use crate::kernels::{Packed, Rows, Team, affine, product_in_tiles, with_numbers, with_team};
-use crate::loss::log_softmax_row;
+use crate::kernels::{Packed, Rows, Team, with_numbers, with_team};
 use crate::{Linear, MatmulPrecision};
 
 /// In what the weights of a network made ready for single rows are held.
@@ -172,60 +169,6 @@ impl PreparedLinear {
     }
 }
 
-/// `y = W x + b` for many `x` at a time: a [`Linear`] whose weight has been packed once.
-pub struct PackedLinear {
-    weight: Packed<f32>,
-    bias: Vec<f32>,
-    input: usize,
-}
-
-impl PackedLinear {
-    /// The layer as it is now; later changes of its variables are not seen.
-    ///
-    /// # Errors
-    /// When its weight cannot be read.
-    pub fn new(linear: &Linear) -> Result<Self> {
-        let input = linear.weight().dim(1)?;
-        let weight = vector(&linear.weight().flatten_all()?)?;
-        let bias = match linear.bias() {
-            Some(bias) => vector(bias)?,
-            None => vec![0.; linear.output_size()?],
-        };
-        Ok(Self { weight: Packed::columns(Rows::new(&weight, input), MatmulPrecision::Full), bias, input })
-    }
-
-    /// Writes `W x + b` for each row of `xs [rows, input]` to `out [rows, output]`. The bits of a row do
-    /// not depend on how many rows there are.
-    ///
-    /// # Panics
-    /// When a length is not that of the layer.
-    pub fn forward(&self, xs: &[f32], out: &mut [f32]) {
-        affine(out, Rows::new(xs, self.input), &self.weight, Some(&self.bias));
-    }
-
-    /// [`forward`](Self::forward), and of each row the logarithm of its softmax: log-probabilities from
-    /// scores.
-    ///
-    /// # Panics
-    /// When a length is not that of the layer.
-    pub fn log_softmax(&self, xs: &[f32], out: &mut [f32]) {
-        // So few that the scores are still in the cache when they are normalised.
-        const ROWS: usize = 32;
-        let symbols = self.bias.len();
-        let rows = xs.len() / self.input;
-        assert_eq!(out.len(), rows * symbols, "a row of scores for each row of features");
-        // As many blocks for one thread as for the other.
-        let blocks = rows.div_ceil(ROWS).next_multiple_of(rayon::current_num_threads());
-        let block = rows.div_ceil(blocks).max(1);
-        let blocks = out.par_chunks_mut(block * symbols).zip(xs.par_chunks(block * self.input));
-        blocks.for_each(|(out, xs)| {
-            out.chunks_exact_mut(symbols).for_each(|row| row.copy_from_slice(&self.bias));
-            product_in_tiles(out, Rows::new(xs, self.input), &self.weight);
-            out.chunks_exact_mut(symbols).for_each(log_softmax_row);
-        });
-    }
-}
-
 /// The numbers of a vector.
 pub(crate) fn vector(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()
@@ -249,33 +192,6 @@ mod tests {
             // Two roundings of at most half a step, 300 times.
             assert!((out - truth).abs() < 0.05 * (columns as f32).sqrt(), "{out}, not {truth}");
         }
-    }
-
-    #[test]
-    fn many_rows_give_the_layers_scores_and_the_bits_of_each_row_alone() -> Result<()> {
-        let parameters = crate::Parameters::new(3, DType::F32, &Device::Cpu);
-        let (rows, input, symbols) = (70, 19, 41);
-        let linear = Linear::new(input, symbols, true, parameters.builder())?;
-        let packed = PackedLinear::new(&linear)?;
-        let mut generator = Generator::new(4);
-        let xs: Vec<f32> = (0..rows * input).map(|_| generator.normal() as f32).collect();
-        let truth = linear.forward(&Tensor::from_slice(&xs, (rows, input), &Device::Cpu)?)?;
-        let normalised = candle_nn::ops::log_softmax(&truth, 1)?.flatten_all()?.to_vec1::<f32>()?;
-        let truth = truth.flatten_all()?.to_vec1::<f32>()?;
-        for (compute, truth) in [
-            (PackedLinear::forward as fn(&PackedLinear, &[f32], &mut [f32]), truth),
-            (PackedLinear::log_softmax, normalised),
-        ] {
-            let mut together = vec![0.; rows * symbols];
-            compute(&packed, &xs, &mut together);
-            assert!(together.iter().zip(&truth).all(|(ours, truth)| (ours - truth).abs() < 1e-5));
-            for (x, together) in xs.chunks_exact(input).zip(together.chunks_exact(symbols)) {
-                let mut alone = vec![0.; symbols];
-                compute(&packed, x, &mut alone);
-                assert_eq!(alone, together);
-            }
-        }
-        Ok(())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use candle_core::{DType, Device, Tensor};
 use candle_rnn::attention::{AttentionStepper, Feed, PreparedAttentionRnn};
-use candle_rnn::{AttentionRnn, Embedding, Linear, Memory, PackedLinear, log_softmax_rows};
+use candle_rnn::{AttentionRnn, Embedding, Linear, Memory, SoftmaxLayer, log_softmax_rows};
 
 use crate::Hypotheses;
 
@@ -22,7 +22,7 @@ struct Prepared {
     /// What each symbol adds to the gates, `[vocab, gates]`.
     shares: Vec<f32>,
     layer: PreparedAttentionRnn,
-    output: PackedLinear,
+    output: SoftmaxLayer,
 }
 
 impl AttentionDecoder {
@@ -37,7 +37,7 @@ impl AttentionDecoder {
                 let layer = PreparedAttentionRnn::new(layer)?;
                 let vectors: Vec<f32> = weight.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 let shares = layer.input_shares(&vectors);
-                Some(Prepared { shares, layer, output: PackedLinear::new(output)? })
+                Some(Prepared { shares, layer, output: SoftmaxLayer::new(output)? })
             }
             _ => None,
         };
@@ -91,7 +91,7 @@ impl<E: From<candle_core::Error>> Hypotheses for Attending<'_, E> {
                 let share = |&symbol: &u32| &prepared.shares[symbol as usize * gates..][..gates];
                 let vectors = stepper.step(&symbols.iter().map(share).collect::<Vec<_>>());
                 log_probs.resize(symbols.len() * vocab, 0.0);
-                prepared.output.log_softmax(vectors, log_probs);
+                prepared.output.log_probs(vectors, log_probs);
             }
             Path::Tensors { feed, memory, attended } => {
                 let symbols = Tensor::new(symbols, memory.values().device())?;

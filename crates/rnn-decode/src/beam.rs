@@ -141,6 +141,34 @@ struct BadScore {
     value: f32,
 }
 
+impl BadScore {
+    /// The first of a row that has one.
+    fn find(row: &[f32]) -> Self {
+        let mut scores = row.iter().copied().enumerate();
+        let (symbol, value) =
+            scores.find(|(_, x)| x.is_nan() || *x == f32::INFINITY).unwrap_or((0, f32::NAN));
+        Self { symbol, value }
+    }
+}
+
+/// The largest of some log-probabilities, or none if one of them is NaN or +∞.
+fn largest(block: &[f32]) -> Option<f32> {
+    // Several at once, without a branch.
+    const WIDTH: usize = 16;
+    let (mut most, mut sums) = ([f32::NEG_INFINITY; WIDTH], [0f32; WIDTH]);
+    let (whole, rest) = block.as_chunks::<WIDTH>();
+    for piece in whole {
+        for ((most, sum), &x) in most.iter_mut().zip(&mut sums).zip(piece) {
+            *most = if x > *most { x } else { *most };
+            *sum += x;
+        }
+    }
+    let most = most.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &x| most.max(x));
+    // A NaN is no maximum, but no sum is without it.
+    let bad = most == f32::INFINITY || sums.iter().chain(rest).any(|sum| sum.is_nan());
+    (!bad).then_some(most)
+}
+
 impl<E> From<BadScore> for BeamError<E> {
     fn from(BadScore { symbol, value }: BadScore) -> Self {
         Self::BadScore { symbol, value }
@@ -302,18 +330,10 @@ impl Beam<'_> {
         attention: Option<&[f32]>,
         end: u32,
     ) -> Result<Vec<(usize, u32)>, BadScore> {
-        // A comparison with a NaN is false; without a branch, so that many are compared at once.
-        let good = |block: &[f32]| block.iter().fold(true, |good, &x| good & (x < f32::INFINITY));
-        if !log_probs.chunks(BLOCK).all(good)
-            && let Some((at, &value)) =
-                log_probs.iter().enumerate().find(|(_, x)| x.is_nan() || **x == f32::INFINITY)
-        {
-            return Err(BadScore { symbol: at % vocab, value });
-        }
         let places = self.search.beam - self.found.len();
         let mut best = Vec::with_capacity(places + 1);
         for (from, row) in log_probs.chunks_exact(vocab).enumerate() {
-            self.candidates(from, row, end, places, &mut best);
+            self.candidates(from, row, end, places, &mut best)?;
         }
         if best.is_empty() {
             // Nothing may follow: what there is is cut off here.
@@ -352,7 +372,14 @@ impl Beam<'_> {
 
     /// Puts the continuations of one hypothesis among the best so far, of which there are at most
     /// `places`, the most probable first; among equals, the lower row and symbol.
-    fn candidates(&self, from: usize, row: &[f32], end: u32, places: usize, best: &mut Vec<Candidate>) {
+    fn candidates(
+        &self,
+        from: usize,
+        row: &[f32],
+        end: u32,
+        places: usize,
+        best: &mut Vec<Candidate>,
+    ) -> Result<(), BadScore> {
         let Live { symbols, log_prob, .. } = &self.live[from];
         let forced = self.request.prefix.get(symbols.len());
         let banned = if forced.is_some() { Vec::new() } else { self.banned(symbols) };
@@ -362,6 +389,7 @@ impl Beam<'_> {
                 return;
             }
             if log_prob == f64::NEG_INFINITY
+                || forced.is_some_and(|&forced| symbol != forced)
                 || banned.contains(&symbol)
                 || symbol == end && symbols.len() < self.search.min_length
             {
@@ -371,14 +399,9 @@ impl Beam<'_> {
             best.insert(at, Candidate { from, symbol, log_prob });
             best.truncate(places);
         };
-        if let Some(&symbol) = forced {
-            row.get(symbol as usize).into_iter().for_each(|&score| consider(symbol, score, best));
-            return;
-        }
         for (block, first) in row.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+            let Some(most) = largest(block) else { return Err(BadScore::find(row)) };
             // Nearly all blocks have nothing that is good enough.
-            let most =
-                block.iter().fold(f32::NEG_INFINITY, |most, &score| if score > most { score } else { most });
             if let Some(worst) = best.get(places - 1)
                 && log_prob + f64::from(most) <= worst.log_prob
             {
@@ -388,6 +411,7 @@ impl Beam<'_> {
                 consider(symbol, score, best);
             }
         }
+        Ok(())
     }
 
     /// Symbols after which some n symbols would stand in the hypothesis twice.
@@ -612,6 +636,43 @@ mod tests {
         let coverage = 0.2 * (covered(0).clamp(least, 1.0).ln() + covered(1).clamp(least, 1.0).ln());
         let expected = found.log_prob / ((5.0 + length as f64) / 6.0).powf(0.6) + coverage;
         assert!((found.score - expected).abs() < 1e-9, "{} {expected}", found.score);
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_named_wherever_it_is() {
+        /// A model of so many symbols, one of which has such a score.
+        struct Damaged(Vec<f32>);
+
+        impl Hypotheses for Damaged {
+            type Error = Infallible;
+
+            fn read(&mut self, symbols: &[u32], log_probs: &mut Vec<f32>) -> Result<(), Infallible> {
+                *log_probs = self.0.repeat(symbols.len());
+                Ok(())
+            }
+
+            fn select(&mut self, _: &[usize]) -> Result<(), Infallible> {
+                Ok(())
+            }
+        }
+
+        let symbols = 2 * BLOCK + 21;
+        for symbol in 0..symbols {
+            for value in [f32::NAN, f32::INFINITY] {
+                let mut log_probs = vec![-3.0; symbols];
+                log_probs[(symbol + 1) % symbols] = f32::NEG_INFINITY;
+                let search = BeamSearch { beam: 2, ..BeamSearch::default() };
+                let found = search.search(&mut Damaged(log_probs.clone()), START, END, &requests(1, 1));
+                assert!(found.is_ok(), "−∞ is a score");
+                log_probs[symbol] = value;
+                let refused = search.search(&mut Damaged(log_probs), START, END, &requests(1, 1));
+                let BeamError::BadScore { symbol: found, value: named } = refused.expect_err("refused")
+                else {
+                    panic!("another error");
+                };
+                assert_eq!((found, named.is_nan()), (symbol, value.is_nan()));
+            }
+        }
     }
 
     #[test]

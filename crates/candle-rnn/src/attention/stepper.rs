@@ -210,11 +210,12 @@ impl<'a> AttentionStepper<'a> {
     pub fn select(&mut self, from: &[usize]) {
         let Widths { state, output, .. } = self.layer.widths();
         let copied = |numbers: &[f32], width: usize| -> Vec<f32> {
-            from.iter().flat_map(|row| &numbers[row * width..(row + 1) * width]).copied().collect()
+            let mut rows = Vec::with_capacity(from.len() * width);
+            from.iter().for_each(|row| rows.extend_from_slice(&numbers[row * width..][..width]));
+            rows
         };
-        self.state = copied(&self.state, state);
-        self.vectors = copied(&self.vectors, output);
-        self.attended = copied(&self.attended, self.places);
+        let others = || (copied(&self.vectors, output), copied(&self.attended, self.places));
+        (self.state, (self.vectors, self.attended)) = rayon::join(|| copied(&self.state, state), others);
         self.memories = from.iter().map(|&row| self.memories[row]).collect();
     }
 

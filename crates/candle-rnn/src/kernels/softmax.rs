@@ -48,6 +48,21 @@ impl<R: Real> Kernel<R> for Softmax<'_, R> {
     }
 }
 
+/// Logits become `x_k − log Σ_k exp x_k`.
+pub(crate) struct LogSoftmax<'a, R>(pub &'a mut [R]);
+
+impl<R: Real> Kernel<R> for LogSoftmax<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Real = R>>(self, l: L) {
+        let shift = l.splat(R::from_f64(LogSumExp(self.0).run(l)));
+        for piece in l.pieces(self.0.len()) {
+            l.store(l.load(&self.0[piece.clone()]) - shift, &mut self.0[piece]);
+        }
+    }
+}
+
 /// A sum over the pieces of a slice, of which the last may be shorter than a vector.
 struct Sum<V> {
     whole: V,

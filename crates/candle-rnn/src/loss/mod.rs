@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::kernels::Real;
-use crate::kernels::softmax::LogSumExp;
+use crate::kernels::softmax::LogSoftmax;
 
 pub use cross_entropy::CrossEntropy;
 pub use ctc::{Ctc, CtcLoss};
@@ -30,12 +30,7 @@ pub struct LossSum {
 /// When `scores` is not made of rows of `symbols` numbers.
 pub fn log_softmax_rows(scores: &mut [f32], symbols: usize) {
     assert!(symbols > 0 && scores.len().is_multiple_of(symbols), "rows of {symbols} scores");
-    scores.par_chunks_exact_mut(symbols).with_min_len(4).for_each(log_softmax_row);
-}
-
-pub(crate) fn log_softmax_row(row: &mut [f32]) {
-    let sum = f32::dispatch(LogSumExp(row)) as f32;
-    row.iter_mut().for_each(|score| *score -= sum);
+    scores.par_chunks_exact_mut(symbols).with_min_len(4).for_each(|row| f32::dispatch(LogSoftmax(row)));
 }
 
 #[cfg(test)]
