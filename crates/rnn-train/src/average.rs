@@ -109,6 +109,7 @@ mod tests {
         let saved = Checkpoint {
             weights,
             optimizer: HashMap::new(),
+            average: None,
             position: Position::default(),
             generator: Generator::new(1),
             state: TrainerState { step, ..TrainerState::default() },

@@ -1,7 +1,7 @@
 //! Checkpoints: all that a training needs to go on as if it had never stopped.
 //!
 //! `checkpoints/step-000123/` holds `weights.safetensors`, `optimizer.safetensors`,
-//! `position.safetensors` and `state.json`. The folder is written under a temporary name,
+//! `position.safetensors` and `state.json`, and with a moving average `average.safetensors`. The folder is written under a temporary name,
 //! synchronised to disk and renamed, so that one with its final name is complete. `state.json` holds
 //! the size and the SHA-256 of the other files: damage is found before anything is used.
 
@@ -25,6 +25,7 @@ use crate::task::{Evaluation, Position};
 const FORMAT: u32 = 2;
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const POSITION: &str = "position.safetensors";
 const STATE: &str = "state.json";
 
@@ -104,6 +105,8 @@ pub struct Checkpoint {
     pub weights: HashMap<String, Tensor>,
     /// The state of the optimiser.
     pub optimizer: HashMap<String, Tensor>,
+    /// The [moving average](crate::MovingAverage) of the weights, if there is one.
+    pub average: Option<HashMap<String, Tensor>>,
     /// Where the task stands in its data.
     pub position: Position,
     /// The generator of the training, at its position.
@@ -138,11 +141,14 @@ pub fn save(folder: &Path, checkpoint: &Checkpoint) -> Result<PathBuf> {
     let path = folder.join(format!("step-{:06}", checkpoint.state.step));
     files::replace_folder(&path, |new| {
         let mut records = BTreeMap::new();
-        for (name, tensors) in [
+        let always = [
             (WEIGHTS, &checkpoint.weights),
             (OPTIMIZER, &checkpoint.optimizer),
             (POSITION, &checkpoint.position.tensors),
-        ] {
+        ];
+        for (name, tensors) in
+            always.into_iter().chain(checkpoint.average.as_ref().map(|mean| (AVERAGE, mean)))
+        {
             let bytes = safetensors::serialize(tensors, None)?;
             fs::write(new.join(name), &bytes)?;
             records.insert(name.to_owned(), FileRecord::of(&bytes));
@@ -199,6 +205,10 @@ fn read(path: &Path, device: &Device) -> Result<Checkpoint> {
     Ok(Checkpoint {
         weights: state.tensors(path, WEIGHTS, device)?,
         optimizer: state.tensors(path, OPTIMIZER, device)?,
+        average: match state.files.contains_key(AVERAGE) {
+            true => Some(state.tensors(path, AVERAGE, device)?),
+            false => None,
+        },
         position: Position { tensors: state.tensors(path, POSITION, device)?, meta: state.position },
         generator: Generator::at(seed, position),
         state: state.trainer,
@@ -325,6 +335,7 @@ mod tests {
         Ok(Checkpoint {
             weights: HashMap::from([("w".to_owned(), tensor)]),
             optimizer: HashMap::new(),
+            average: None,
             position: Position {
                 tensors: HashMap::from([("ids".into(), Tensor::zeros(2, DType::U32, &Device::Cpu)?)]),
                 meta: serde_json::json!({ "window": 7 }),

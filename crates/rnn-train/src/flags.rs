@@ -68,6 +68,9 @@ pub struct TrainingArgs {
     /// Largest Euclidean norm of the gradient; 0 for no limit
     #[arg(long, value_name = "NORM")]
     pub clip_norm: Option<f64>,
+    /// Evaluate and keep a moving average of the weights, of which each step keeps this part; 0 for none
+    #[arg(long, value_name = "PART")]
+    pub moving_average: Option<f64>,
     /// Batches per update of the weights
     #[arg(long, value_name = "N")]
     pub accumulate: Option<usize>,
@@ -103,6 +106,9 @@ impl TrainingArgs {
         config.max_seconds = self.max_seconds.or(config.max_seconds);
         if let Some(norm) = self.clip_norm {
             config.clip_norm = (norm != 0.0).then_some(norm);
+        }
+        if let Some(decay) = self.moving_average {
+            config.moving_average = (decay != 0.0).then_some(decay);
         }
         if let Some(name) = self.optimizer {
             config.optimizer = match name {

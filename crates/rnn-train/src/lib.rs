@@ -60,6 +60,7 @@
 //! | [`settings`] | reading and writing `config.toml` |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on disk, and how it goes on from there |
 //! | [`mod@average`] | the mean of the weights of several checkpoints |
+//! | [`moving_average`] | the mean of the weights while they are trained |
 //! | [`progress`] | a bar on a terminal, lines elsewhere |
 //! | [`metrics_log`], [`tensorboard`], [`curves`] | `metrics.jsonl`, TensorBoard events, `curves.svg` |
 //! | [`flags`] | [`TrainingArgs`]: flags over the settings of a training |
@@ -79,6 +80,7 @@ pub mod flags;
 pub mod gradients;
 pub mod measure;
 pub mod metrics_log;
+pub mod moving_average;
 pub mod optimizer;
 pub mod progress;
 pub mod run_folder;
@@ -98,6 +100,7 @@ pub use fingerprint::fingerprint;
 pub use flags::TrainingArgs;
 pub use gradients::Gradients;
 pub use measure::Measure;
+pub use moving_average::MovingAverage;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use progress::{ProgressStyle, Work};
 pub use run_folder::RunFolder;

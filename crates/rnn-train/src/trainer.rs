@@ -19,6 +19,7 @@ use crate::files;
 use crate::gradients::Gradients;
 use crate::measure::Measure;
 use crate::metrics_log::{Entry, MetricsLog};
+use crate::moving_average::MovingAverage;
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::progress::{Progress, ProgressStyle};
 use crate::run_folder::RunFolder;
@@ -45,6 +46,10 @@ pub struct TrainConfig {
     pub clip_norm: Option<f64>,
     /// Limit every component of the gradient to ± this value, before the norm is clipped.
     pub clip_value: Option<f64>,
+    /// Evaluate and keep a [moving average](MovingAverage) of the weights, of which each step keeps this part,
+    /// above 0 and below 1: 0.99 is a mean of about the last hundred steps. It has most to do where the
+    /// learning rate does not fall to zero.
+    pub moving_average: Option<f64>,
     /// Batches per step: their gradients are summed, then divided by the number of their items.
     pub accumulate: usize,
     /// Evaluate every so many steps, and at the end; without it, after each epoch.
@@ -75,6 +80,7 @@ impl Default for TrainConfig {
             max_seconds: None,
             clip_norm: Some(5.0),
             clip_value: None,
+            moving_average: None,
             accumulate: 1,
             evaluate_every: None,
             checkpoint_every: None,
@@ -105,6 +111,11 @@ impl TrainConfig {
         positive("max_seconds", self.max_seconds)?;
         positive("clip_norm", self.clip_norm)?;
         positive("clip_value", self.clip_value)?;
+        if let Some(decay) = self.moving_average
+            && !(decay > 0.0 && decay < 1.0)
+        {
+            return Err(UsageError::new(format!("moving_average must be above 0 and below 1, not {decay}")));
+        }
         for (name, value) in [
             ("accumulate", Some(self.accumulate)),
             ("evaluate_every", self.evaluate_every),
@@ -214,6 +225,7 @@ struct Trainer<'a> {
     config: &'a TrainConfig,
     folder: &'a RunFolder,
     optimizer: Optimizer,
+    average: Option<MovingAverage>,
     generator: Generator,
     state: TrainerState,
     measures: Vec<Measure>,
@@ -253,7 +265,7 @@ impl<'a> Trainer<'a> {
         let optimizer = Optimizer::new(&config.optimizer, task.parameters().named())?;
         let mut optimizer = optimizer.with_rate_factors(|name| task.rate_factor(name));
         let newest = checkpoint::newest(&folder.checkpoints())?;
-        let (generator, state) = match &newest {
+        let (generator, state, saved_average) = match &newest {
             Some(path) if !resume => bail!(
                 "{} already holds checkpoints; resume it with --resume or choose another --out",
                 path.parent().unwrap_or(path).display()
@@ -272,13 +284,19 @@ impl<'a> Trainer<'a> {
                 task.parameters().assign(&saved.weights).with_context(advice)?;
                 optimizer.load_state(&saved.optimizer).with_context(advice)?;
                 task.seek(&saved.position).with_context(advice)?;
-                (saved.generator, saved.state)
+                (saved.generator, saved.state, saved.average)
             }
             None => {
                 let state = TrainerState { monitor: config.monitor.clone(), ..TrainerState::default() };
-                (Generator::new(config.seed), state)
+                (Generator::new(config.seed), state, None)
             }
         };
+        let averaged = |decay| MovingAverage::new(decay, &task.parameters().named());
+        let average = config.moving_average.map(averaged).transpose()?;
+        // A run that had none begins its average here.
+        if let (Some(average), Some(saved), Some(path)) = (&average, &saved_average, &newest) {
+            average.load(saved).with_context(|| checkpoint::advice(path))?;
+        }
         let log = MetricsLog::open(&folder.metrics(), state.step)?;
         let events = EventWriter::create(folder.path(), state.step)?;
         let mut progress = Progress::new(progress, total_steps, config.max_seconds, task.unit(), monitored);
@@ -289,6 +307,7 @@ impl<'a> Trainer<'a> {
             config,
             folder,
             optimizer,
+            average,
             generator,
             state,
             measures,
@@ -336,6 +355,7 @@ impl<'a> Trainer<'a> {
                 None => self.step()?,
             }
         };
+        self.exchange_average()?;
         let task = &*self.task;
         let evaluated = self.state.evaluated_at == Some(self.state.step);
         let evaluation = self.state.last.as_ref().filter(|_| evaluated);
@@ -343,6 +363,7 @@ impl<'a> Trainer<'a> {
             task.save_model(folder)?;
             write_metrics(folder, self.state.step, evaluation)
         })?;
+        self.exchange_average()?;
         self.draw_curves()?;
         self.progress.finish();
         Ok(Report {
@@ -370,6 +391,9 @@ impl<'a> Trainer<'a> {
         self.optimizer.step(&gradients, rate)?;
 
         self.state.step += 1;
+        if let Some(average) = &self.average {
+            average.update(&self.task.parameters().named(), self.state.step)?;
+        }
         self.state.seconds = self.seconds_before + self.clock.elapsed().as_secs_f64();
         self.state.running.add(result.loss_sum, result.count);
         self.progress.step(
@@ -425,8 +449,17 @@ impl<'a> Trainer<'a> {
         Ok((total, result))
     }
 
+    /// The weights become their moving average, if there is one, and the other way round.
+    fn exchange_average(&self) -> Result<()> {
+        match &self.average {
+            Some(average) => average.exchange(&self.task.parameters().named()),
+            None => Ok(()),
+        }
+    }
+
     fn evaluate(&mut self) -> Result<()> {
         let position = self.task.position()?;
+        self.exchange_average()?;
         self.progress.evaluating();
         let evaluation = self.task.evaluate()?;
         self.task.seek(&position)?;
@@ -443,6 +476,7 @@ impl<'a> Trainer<'a> {
         let value = self.monitored.value(&evaluation)?;
         self.config.schedule.observe(&mut self.state.schedule, self.monitored, value);
         let improved = self.keep_bests(&evaluation)?;
+        self.exchange_average()?;
         if improved.contains(&self.monitored) {
             self.state.evaluations_without_improvement = 0;
         } else {
@@ -495,6 +529,7 @@ impl<'a> Trainer<'a> {
                 .map(|(name, variable)| (name, variable.as_tensor().clone()))
                 .collect(),
             optimizer: self.optimizer.state()?,
+            average: self.average.as_ref().map(MovingAverage::tensors),
             position: self.task.position()?,
             generator: self.generator.clone(),
             state: self.state.clone(),

@@ -180,8 +180,10 @@ fn a_training_that_was_interrupted_ends_with_the_same_bits_as_one_that_was_not()
         OptimizerConfig::rmsprop(),
         OptimizerConfig::muon(),
     ];
-    for (optimizer, accumulate) in optimizers.into_iter().zip([1, 1, 2, 1, 1]) {
-        let config = TrainConfig { optimizer, accumulate, ..config() };
+    let averages = [None, Some(0.9), None, None, Some(0.5)];
+    for ((optimizer, accumulate), moving_average) in optimizers.into_iter().zip([1, 1, 2, 1, 1]).zip(averages)
+    {
+        let config = TrainConfig { optimizer, accumulate, moving_average, ..config() };
         let temporary = tempfile::tempdir()?;
         let whole = RunFolder::create(temporary.path().join("whole"), false)?;
         let mut reference = Follow::new()?;

@@ -13,7 +13,7 @@ use crate::gradients::Gradients;
 
 mod config;
 pub mod muon;
-mod rule;
+pub(crate) mod rule;
 
 pub use config::OptimizerConfig;
 use rule::{Fused, Rule};

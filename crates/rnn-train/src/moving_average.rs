@@ -1,0 +1,176 @@
+//! A moving average of the weights, which is often better than the weights themselves: they jump about the
+//! minimum, and their mean is nearer to it (Polyak and Juditsky 1992, *Acceleration of stochastic
+//! approximation by averaging*). After update t
+//!
+//! ```text
+//! w̄ ← w̄ + (1 − d) (w − w̄)        d = min(decay, (1 + t) / (10 + t))
+//! ```
+//!
+//! so that the first steps, which are far from where the training goes, are soon forgotten.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
+use rayon::prelude::*;
+
+use crate::optimizer::rule::{CHUNK, Real};
+
+/// The average of some variables, on the way.
+pub struct MovingAverage {
+    decay: f64,
+    means: Vec<(String, Var)>,
+}
+
+impl MovingAverage {
+    /// Begins with the variables as they are.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn new(decay: f64, variables: &[(String, Var)]) -> Result<Self> {
+        let copy = |(name, variable): &(String, Var)| {
+            Ok((name.clone(), Var::from_tensor(&variable.as_tensor().copy()?)?))
+        };
+        Ok(Self { decay, means: variables.iter().map(copy).collect::<Result<_>>()? })
+    }
+
+    /// The means by name.
+    pub fn tensors(&self) -> HashMap<String, Tensor> {
+        self.means.iter().map(|(name, mean)| (name.clone(), mean.as_detached_tensor())).collect()
+    }
+
+    /// Goes on from the means of a checkpoint.
+    ///
+    /// # Errors
+    /// When one is missing or has another shape.
+    pub fn load(&self, saved: &HashMap<String, Tensor>) -> Result<()> {
+        self.means.iter().try_for_each(|(name, mean)| {
+            let saved = saved.get(name).with_context(|| format!("the average has no {name}"))?;
+            mean.set(saved).with_context(|| format!("the average of {name}"))
+        })
+    }
+
+    /// Takes in the variables after update number `step`, which are those of [`new`](Self::new) in the same
+    /// order.
+    ///
+    /// # Errors
+    /// When a variable has another shape.
+    pub fn update(&self, variables: &[(String, Var)], step: usize) -> candle_core::Result<()> {
+        let step = step as f64;
+        let part = 1.0 - self.decay.min((1.0 + step) / (10.0 + step));
+        self.means.iter().zip(variables).try_for_each(|((_, mean), (_, variable))| {
+            let in_place =
+                matches!(mean.device(), Device::Cpu) && matches!(mean.dtype(), DType::F32 | DType::F64);
+            if in_place {
+                return mean.inplace_op2(&variable.as_tensor().contiguous()?, &Approach(part));
+            }
+            let difference = (variable.as_tensor() - mean.as_tensor())?;
+            mean.set(&(mean.as_tensor() + (difference * part)?)?)
+        })
+    }
+
+    /// The variables become their means, and the means what the variables were: twice, and all is as before.
+    ///
+    /// # Errors
+    /// When a variable has another shape.
+    pub fn exchange(&self, variables: &[(String, Var)]) -> Result<()> {
+        self.means.iter().zip(variables).try_for_each(|((_, mean), (_, variable))| {
+            let weights = variable.as_tensor().copy()?;
+            variable.set(mean)?;
+            Ok(mean.set(&weights)?)
+        })
+    }
+}
+
+/// `mean += part · (w − mean)`, in one pass.
+struct Approach(f64);
+
+impl Approach {
+    fn run<T: Real>(&self, means: &mut [T], weights: &[T]) {
+        let part = T::from_f64(self.0);
+        let pieces = means.par_chunks_mut(CHUNK).zip(weights.par_chunks(CHUNK));
+        pieces.for_each(|(means, weights)| {
+            means.iter_mut().zip(weights).for_each(|(mean, &w)| *mean += (w - *mean) * part);
+        });
+    }
+}
+
+impl InplaceOp2 for Approach {
+    fn name(&self) -> &'static str {
+        "moving-average"
+    }
+
+    fn cpu_fwd(
+        &self,
+        means: &mut CpuStorage,
+        means_at: &Layout,
+        weights: &CpuStorage,
+        weights_at: &Layout,
+    ) -> candle_core::Result<()> {
+        fn run<T: Real>(
+            approach: &Approach,
+            means: &mut CpuStorage,
+            means_at: &Layout,
+            weights: &CpuStorage,
+            weights_at: &Layout,
+        ) -> candle_core::Result<()> {
+            let part = |at: &Layout| at.start_offset()..at.start_offset() + at.shape().elem_count();
+            let means = &mut T::slice_mut(means)?[part(means_at)];
+            approach.run(means, &weights.as_slice::<T>()?[part(weights_at)]);
+            Ok(())
+        }
+        match means {
+            CpuStorage::F64(_) => run::<f64>(self, means, means_at, weights, weights_at),
+            _ => run::<f32>(self, means, means_at, weights, weights_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(dtype: DType, values: &[f64]) -> Result<Vec<(String, Var)>> {
+        let tensor = Tensor::new(values, &Device::Cpu)?.to_dtype(dtype)?;
+        Ok(vec![("w".to_owned(), Var::from_tensor(&tensor)?)])
+    }
+
+    fn values(tensor: &Tensor) -> Result<Vec<f64>> {
+        Ok(tensor.to_dtype(DType::F64)?.to_vec1()?)
+    }
+
+    #[test]
+    fn the_average_follows_the_formula_in_every_type() -> Result<()> {
+        for (dtype, bound) in [(DType::F64, 1e-12), (DType::F32, 1e-6), (DType::BF16, 0.05)] {
+            let variables = variables(dtype, &[4.0, -2.0])?;
+            let average = MovingAverage::new(0.5, &variables)?;
+            let mut truth = [4.0, -2.0];
+            for (step, next) in [[1.0, 0.5], [3.0, 0.25], [-1.0, 8.0]].into_iter().enumerate() {
+                variables[0].1.set(&Tensor::new(&next, &Device::Cpu)?.to_dtype(dtype)?)?;
+                let step = step + 1;
+                average.update(&variables, step)?;
+                let decay = (0.5f64).min((1.0 + step as f64) / (10.0 + step as f64));
+                for (mean, w) in truth.iter_mut().zip(next) {
+                    *mean = decay * *mean + (1.0 - decay) * w;
+                }
+                let ours = values(&average.tensors()["w"])?;
+                assert!(ours.iter().zip(truth).all(|(a, b)| (a - b).abs() < bound), "{ours:?} {truth:?}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn exchanged_twice_all_is_as_before() -> Result<()> {
+        let variables = variables(DType::F32, &[1.0, 2.0])?;
+        let average = MovingAverage::new(0.9, &variables)?;
+        variables[0].1.set(&Tensor::new(&[0.1f32, 7.0], &Device::Cpu)?)?;
+        average.exchange(&variables)?;
+        assert_eq!(values(&variables[0].1)?, [1.0, 2.0]);
+        average.exchange(&variables)?;
+        assert_eq!(variables[0].1.to_vec1::<f32>()?, [0.1, 7.0]);
+        assert_eq!(values(&average.tensors()["w"])?, [1.0, 2.0]);
+        assert!(average.load(&HashMap::new()).unwrap_err().to_string().contains("no w"));
+        Ok(())
+    }
+}
