@@ -34,6 +34,7 @@
 //! | [`attention`] | additive and multiplicative attention over a memory; a recurrent layer that attends |
 //! | [`lengths`] | how many steps of each row are real |
 //! | [`stepper`], [`prepared`] | one sequence, one step after another, with weights made ready for it |
+//! | [`softmax_layer`] | the output layer of a search, with its weight packed once |
 //! | [`sequence`] | a whole layer over all time steps as one node of the autograd graph |
 //! | [`bptt`] | windows over long streams, gradient reduction, gradient flow |
 //! | [`loss`] | over padded sequences: cross entropy, connectionist temporal classification |

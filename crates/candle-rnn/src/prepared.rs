@@ -151,10 +151,7 @@ impl PreparedLinear {
     /// When its weight cannot be read.
     pub fn new(linear: &Linear, precision: Precision) -> Result<Self> {
         let matrix = Matrix::new(linear.weight(), precision)?;
-        let bias = match linear.bias() {
-            Some(bias) => vector(bias)?,
-            None => vec![0.; linear.output_size()?],
-        };
+        let bias = bias_of(linear)?;
         Ok(Self { matrix, bias, multiplications: linear.weight().elem_count() })
     }
 
@@ -166,6 +163,14 @@ impl PreparedLinear {
         out.copy_from_slice(&self.bias);
         let matrix = &mut self.matrix;
         with_team(1, self.multiplications, |team| matrix.add_product(team, x, out));
+    }
+}
+
+/// The bias of a layer; zeros where it has none.
+pub(crate) fn bias_of(linear: &Linear) -> Result<Vec<f32>> {
+    match linear.bias() {
+        Some(bias) => vector(bias),
+        None => Ok(vec![0.; linear.output_size()?]),
     }
 }
 

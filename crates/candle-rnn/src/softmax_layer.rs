@@ -5,8 +5,8 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use crate::kernels::softmax::LogSoftmax;
-use crate::kernels::{Packed, Real, Rows, product_in_tiles};
-use crate::prepared::vector;
+use crate::kernels::{Packed, Real, Rows, product_in_tiles, rows_of_a_block};
+use crate::prepared::{bias_of, vector};
 use crate::{Linear, MatmulPrecision};
 
 /// Rows that one thread takes at once: so few that their scores are still in its cache when they are
@@ -28,11 +28,8 @@ impl SoftmaxLayer {
     pub fn new(linear: &Linear) -> Result<Self> {
         let input = linear.weight().dim(1)?;
         let weight = vector(&linear.weight().flatten_all()?)?;
-        let bias = match linear.bias() {
-            Some(bias) => vector(bias)?,
-            None => vec![0.; linear.output_size()?],
-        };
-        Ok(Self { weight: Packed::columns(Rows::new(&weight, input), MatmulPrecision::Full), bias, input })
+        let weight = Packed::columns(Rows::new(&weight, input), MatmulPrecision::Full);
+        Ok(Self { weight, bias: bias_of(linear)?, input })
     }
 
     /// Writes the log-probabilities after each row of `xs [rows, input]` to `out [rows, symbols]`. The bits
@@ -43,10 +40,12 @@ impl SoftmaxLayer {
     pub fn log_probs(&self, xs: &[f32], out: &mut [f32]) {
         let symbols = self.bias.len();
         let rows = xs.len() / self.input;
-        assert_eq!(out.len(), rows * symbols, "a row of scores for each row of features");
-        // As many blocks for one thread as for the other.
-        let blocks = rows.div_ceil(BLOCK).next_multiple_of(rayon::current_num_threads());
-        let block = rows.div_ceil(blocks).max(1);
+        assert_eq!(
+            (xs.len(), out.len()),
+            (rows * self.input, rows * symbols),
+            "a row of scores for each row of features"
+        );
+        let block = rows_of_a_block(rows, BLOCK);
         let blocks = out.par_chunks_mut(block * symbols).zip(xs.par_chunks(block * self.input));
         blocks.for_each(|(out, xs)| {
             out.chunks_exact_mut(symbols).for_each(|row| row.copy_from_slice(&self.bias));
@@ -78,6 +77,7 @@ mod tests {
             layer.log_probs(xs, &mut out);
             out
         };
+        assert!(log_probs(&[]).is_empty());
         let ours = log_probs(&xs);
         assert!(ours.iter().zip(&truth).all(|(ours, truth)| (ours - truth).abs() < 1e-5));
         for (x, ours) in xs.chunks_exact(input).zip(ours.chunks_exact(symbols)) {

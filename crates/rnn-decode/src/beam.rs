@@ -142,31 +142,27 @@ struct BadScore {
 }
 
 impl BadScore {
-    /// The first of a row that has one.
+    /// The first of a row, which has one.
     fn find(row: &[f32]) -> Self {
         let mut scores = row.iter().copied().enumerate();
-        let (symbol, value) =
-            scores.find(|(_, x)| x.is_nan() || *x == f32::INFINITY).unwrap_or((0, f32::NAN));
+        let found = scores.find(|(_, x)| x.is_nan() || *x == f32::INFINITY);
+        let (symbol, value) = found.expect("a log-probability that is none");
         Self { symbol, value }
     }
 }
 
 /// The largest of some log-probabilities, or none if one of them is NaN or +∞.
-fn largest(block: &[f32]) -> Option<f32> {
+fn largest_if_good(block: &[f32]) -> Option<f32> {
     // Several at once, without a branch.
     const WIDTH: usize = 16;
-    let (mut most, mut sums) = ([f32::NEG_INFINITY; WIDTH], [0f32; WIDTH]);
-    let (whole, rest) = block.as_chunks::<WIDTH>();
-    for piece in whole {
-        for ((most, sum), &x) in most.iter_mut().zip(&mut sums).zip(piece) {
+    let (mut most, mut bad) = ([f32::NEG_INFINITY; WIDTH], [0u32; WIDTH]);
+    for piece in block.chunks(WIDTH) {
+        for ((most, bad), &x) in most.iter_mut().zip(&mut bad).zip(piece) {
             *most = if x > *most { x } else { *most };
-            *sum += x;
+            *bad |= u32::from(x.is_nan() | (x == f32::INFINITY));
         }
     }
-    let most = most.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &x| most.max(x));
-    // A NaN is no maximum, but no sum is without it.
-    let bad = most == f32::INFINITY || sums.iter().chain(rest).any(|sum| sum.is_nan());
-    (!bad).then_some(most)
+    (bad == [0; WIDTH]).then(|| most.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }
 
 impl<E> From<BadScore> for BeamError<E> {
@@ -400,7 +396,7 @@ impl Beam<'_> {
             best.truncate(places);
         };
         for (block, first) in row.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
-            let Some(most) = largest(block) else { return Err(BadScore::find(row)) };
+            let Some(most) = largest_if_good(block) else { return Err(BadScore::find(row)) };
             // Nearly all blocks have nothing that is good enough.
             if let Some(worst) = best.get(places - 1)
                 && log_prob + f64::from(most) <= worst.log_prob

@@ -6,11 +6,12 @@
 //! w̄ ← w̄ + (1 − d) (w − w̄)        d = min(decay, (1 + t) / (10 + t))
 //! ```
 //!
-//! so that the first steps, which are far from where the training goes, are soon forgotten.
+//! so that the first steps, which are far from where the training goes, are soon forgotten. The means have the
+//! type of the variables: in bf16 a step below a 256th of the mean is lost.
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
 use rayon::prelude::*;
 
@@ -54,48 +55,54 @@ impl MovingAverage {
     /// order.
     ///
     /// # Errors
-    /// When a variable has another shape.
-    pub fn update(&self, variables: &[(String, Var)], step: usize) -> candle_core::Result<()> {
+    /// When there are other variables, or one has another shape.
+    pub fn update(&self, variables: &[(String, Var)], step: usize) -> Result<()> {
         let step = step as f64;
         let part = 1.0 - self.decay.min((1.0 + step) / (10.0 + step));
-        self.means.iter().zip(variables).try_for_each(|((_, mean), (_, variable))| {
-            let in_place =
-                matches!(mean.device(), Device::Cpu) && matches!(mean.dtype(), DType::F32 | DType::F64);
-            if in_place {
-                return mean.inplace_op2(&variable.as_tensor().contiguous()?, &Approach(part));
+        for (mean, variable) in self.pairs(variables)? {
+            let weights = variable.as_tensor();
+            match (mean.dtype(), mean.device()) {
+                (DType::F32, Device::Cpu) => {
+                    mean.inplace_op2(&weights.contiguous()?, &Approach(part as f32))?
+                }
+                (DType::F64, Device::Cpu) => mean.inplace_op2(&weights.contiguous()?, &Approach(part))?,
+                _ => mean.set(&(mean.as_tensor() + ((weights - mean.as_tensor())? * part)?)?)?,
             }
-            let difference = (variable.as_tensor() - mean.as_tensor())?;
-            mean.set(&(mean.as_tensor() + (difference * part)?)?)
-        })
+        }
+        Ok(())
     }
 
     /// The variables become their means, and the means what the variables were: twice, and all is as before.
     ///
     /// # Errors
-    /// When a variable has another shape.
+    /// When there are other variables, or one has another shape.
     pub fn exchange(&self, variables: &[(String, Var)]) -> Result<()> {
-        self.means.iter().zip(variables).try_for_each(|((_, mean), (_, variable))| {
+        for (mean, variable) in self.pairs(variables)? {
             let weights = variable.as_tensor().copy()?;
             variable.set(mean)?;
-            Ok(mean.set(&weights)?)
-        })
+            mean.set(&weights)?;
+        }
+        Ok(())
+    }
+
+    /// Each mean with its variable.
+    fn pairs<'a>(
+        &'a self,
+        variables: &'a [(String, Var)],
+    ) -> Result<impl Iterator<Item = (&'a Var, &'a Var)>> {
+        let like = |(mean, variable): (&(String, Var), &(String, Var))| {
+            (&mean.0, mean.1.shape()) == (&variable.0, variable.1.shape())
+        };
+        let all_alike = self.means.iter().zip(variables).all(like);
+        ensure!(all_alike && self.means.len() == variables.len(), "the average is of other variables");
+        Ok(self.means.iter().zip(variables).map(|((_, mean), (_, variable))| (mean, variable)))
     }
 }
 
-/// `mean += part · (w − mean)`, in one pass.
-struct Approach(f64);
+/// `mean += part · (w − mean)`, in one pass; both are contiguous and of the same shape.
+struct Approach<T>(T);
 
-impl Approach {
-    fn run<T: Real>(&self, means: &mut [T], weights: &[T]) {
-        let part = T::from_f64(self.0);
-        let pieces = means.par_chunks_mut(CHUNK).zip(weights.par_chunks(CHUNK));
-        pieces.for_each(|(means, weights)| {
-            means.iter_mut().zip(weights).for_each(|(mean, &w)| *mean += (w - *mean) * part);
-        });
-    }
-}
-
-impl InplaceOp2 for Approach {
+impl<T: Real> InplaceOp2 for Approach<T> {
     fn name(&self) -> &'static str {
         "moving-average"
     }
@@ -107,22 +114,13 @@ impl InplaceOp2 for Approach {
         weights: &CpuStorage,
         weights_at: &Layout,
     ) -> candle_core::Result<()> {
-        fn run<T: Real>(
-            approach: &Approach,
-            means: &mut CpuStorage,
-            means_at: &Layout,
-            weights: &CpuStorage,
-            weights_at: &Layout,
-        ) -> candle_core::Result<()> {
-            let part = |at: &Layout| at.start_offset()..at.start_offset() + at.shape().elem_count();
-            let means = &mut T::slice_mut(means)?[part(means_at)];
-            approach.run(means, &weights.as_slice::<T>()?[part(weights_at)]);
-            Ok(())
-        }
-        match means {
-            CpuStorage::F64(_) => run::<f64>(self, means, means_at, weights, weights_at),
-            _ => run::<f32>(self, means, means_at, weights, weights_at),
-        }
+        let part = |at: &Layout| at.start_offset()..at.start_offset() + at.shape().elem_count();
+        let means = &mut T::slice_mut(means)?[part(means_at)];
+        let weights = &weights.as_slice::<T>()?[part(weights_at)];
+        means.par_chunks_mut(CHUNK).zip(weights.par_chunks(CHUNK)).for_each(|(means, weights)| {
+            means.iter_mut().zip(weights).for_each(|(mean, &w)| *mean += (w - *mean) * self.0);
+        });
+        Ok(())
     }
 }
 
@@ -171,6 +169,9 @@ mod tests {
         assert_eq!(variables[0].1.to_vec1::<f32>()?, [0.1, 7.0]);
         assert_eq!(values(&average.tensors()["w"])?, [1.0, 2.0]);
         assert!(average.load(&HashMap::new()).unwrap_err().to_string().contains("no w"));
+        for others in [vec![], self::variables(DType::F32, &[1.0])?] {
+            assert!(average.update(&others, 1).is_err() && average.exchange(&others).is_err());
+        }
         Ok(())
     }
 }

@@ -46,9 +46,10 @@ pub struct TrainConfig {
     pub clip_norm: Option<f64>,
     /// Limit every component of the gradient to ± this value, before the norm is clipped.
     pub clip_value: Option<f64>,
-    /// Evaluate and keep a [moving average](MovingAverage) of the weights, of which each step keeps this part,
-    /// above 0 and below 1: 0.99 is a mean of about the last hundred steps. It has most to do where the
-    /// learning rate does not fall to zero.
+    /// Evaluate a [moving average](MovingAverage) of the weights, of which each step keeps this part, above 0
+    /// and below 1: 0.99 is a mean of about the last hundred steps. The models in `best/` and `last/` are of
+    /// the averages; the task's weights and those of checkpoints are what the training goes on from. It has
+    /// most to do where the learning rate does not fall to zero.
     pub moving_average: Option<f64>,
     /// Batches per step: their gradients are summed, then divided by the number of their items.
     pub accumulate: usize,
@@ -293,7 +294,7 @@ impl<'a> Trainer<'a> {
         };
         let averaged = |decay| MovingAverage::new(decay, &task.parameters().named());
         let average = config.moving_average.map(averaged).transpose()?;
-        // A run that had none begins its average here.
+        // A run that had none begins it here, and one that has none any more drops it.
         if let (Some(average), Some(saved), Some(path)) = (&average, &saved_average, &newest) {
             average.load(saved).with_context(|| checkpoint::advice(path))?;
         }
@@ -355,15 +356,14 @@ impl<'a> Trainer<'a> {
                 None => self.step()?,
             }
         };
-        self.exchange_average()?;
-        let task = &*self.task;
-        let evaluated = self.state.evaluated_at == Some(self.state.step);
-        let evaluation = self.state.last.as_ref().filter(|_| evaluated);
-        files::replace_folder(&self.folder.last(), |folder| {
-            task.save_model(folder)?;
-            write_metrics(folder, self.state.step, evaluation)
+        self.with_average(|trainer| {
+            let (task, state) = (&*trainer.task, &trainer.state);
+            let evaluation = state.last.as_ref().filter(|_| state.evaluated_at == Some(state.step));
+            files::replace_folder(&trainer.folder.last(), |folder| {
+                task.save_model(folder)?;
+                write_metrics(folder, state.step, evaluation)
+            })
         })?;
-        self.exchange_average()?;
         self.draw_curves()?;
         self.progress.finish();
         Ok(Report {
@@ -449,20 +449,21 @@ impl<'a> Trainer<'a> {
         Ok((total, result))
     }
 
-    /// The weights become their moving average, if there is one, and the other way round.
-    fn exchange_average(&self) -> Result<()> {
-        match &self.average {
-            Some(average) => average.exchange(&self.task.parameters().named()),
+    /// `work` while the weights are their moving average, if there is one.
+    fn with_average<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let exchange = |trainer: &Self| match &trainer.average {
+            Some(average) => average.exchange(&trainer.task.parameters().named()),
             None => Ok(()),
-        }
+        };
+        exchange(self)?;
+        let result = work(self);
+        exchange(self)?;
+        result
     }
 
     fn evaluate(&mut self) -> Result<()> {
         let position = self.task.position()?;
-        self.exchange_average()?;
         self.progress.evaluating();
-        let evaluation = self.task.evaluate()?;
-        self.task.seek(&position)?;
         let step = self.state.step;
         let rate = self.config.schedule.rate(
             step.saturating_sub(1),
@@ -470,13 +471,18 @@ impl<'a> Trainer<'a> {
             self.steps_per_epoch,
             &self.state.schedule,
         );
-        for &measure in &self.measures {
-            self.check(&format!("validation {measure}"), measure.value(&evaluation)?, step, rate)?;
-        }
+        let (evaluation, improved) = self.with_average(|trainer| {
+            let evaluation = trainer.task.evaluate()?;
+            for &measure in &trainer.measures {
+                let value = measure.value(&evaluation)?;
+                trainer.check(&format!("validation {measure}"), value, step, rate)?;
+            }
+            let improved = trainer.keep_bests(&evaluation)?;
+            Ok((evaluation, improved))
+        })?;
+        self.task.seek(&position)?;
         let value = self.monitored.value(&evaluation)?;
         self.config.schedule.observe(&mut self.state.schedule, self.monitored, value);
-        let improved = self.keep_bests(&evaluation)?;
-        self.exchange_average()?;
         if improved.contains(&self.monitored) {
             self.state.evaluations_without_improvement = 0;
         } else {

@@ -160,6 +160,16 @@ fn go(task: &mut Follow, config: &TrainConfig, run: &RunFolder, resume: bool) ->
     train(task, config, run, resume, stop, ProgressStyle::Hidden)
 }
 
+/// The bits of the weights in a file, by name.
+fn weights_of(file: &Path) -> Result<Vec<(String, Vec<u32>)>> {
+    let mut tensors: Vec<_> = candle_core::safetensors::load(file, &Device::Cpu)?.into_iter().collect();
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let bits = |tensor: &Tensor| -> Result<Vec<u32>> {
+        Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+    };
+    tensors.iter().map(|(name, tensor)| Ok((name.clone(), bits(tensor)?))).collect()
+}
+
 /// The log without what depends on the clock.
 fn log(run: &RunFolder) -> Result<Vec<serde_json::Value>> {
     let text = fs::read_to_string(run.metrics())?;
@@ -205,6 +215,10 @@ fn a_training_that_was_interrupted_ends_with_the_same_bits_as_one_that_was_not()
         assert_eq!(task.bits()?, reference.bits()?);
         assert_eq!(Report { seconds: 0.0, ..report }, Report { seconds: 0.0, ..expected.clone() });
         assert_eq!(log(&parts)?, log(&whole)?);
+        let last = |run: &RunFolder| weights_of(&run.last().join("model.safetensors"));
+        assert_eq!(last(&parts)?, last(&whole)?);
+        // The model is of the average, from which the training does not go on.
+        assert_eq!(last(&whole)? == reference.bits()?, moving_average.is_none());
 
         // Resuming what is finished changes nothing and still has the report.
         let report = go(&mut Follow::new()?, &config, &parts, true)?;

@@ -15,7 +15,9 @@ use super::row::{Attend, Comparison, Places};
 use super::{AttentionRnnConfig, Memory};
 use crate::MatmulPrecision;
 use crate::cell::Cell;
-use crate::kernels::{Packed, Real, Rows, Sigmoid, Tanh, affine, product_in_tiles as product};
+use crate::kernels::{
+    Packed, Real, Rows, Sigmoid, Tanh, affine, product_in_tiles as product, rows_of_a_block,
+};
 use crate::prepared::vector;
 use crate::sequence::cpu::{elman, gru, lstm};
 
@@ -186,10 +188,7 @@ impl<'a> AttentionStepper<'a> {
                 values: &values[row * places * widths.value..][..length * widths.value],
             }
         };
-        // As many blocks for one thread as for the other.
-        let rows = memories.len();
-        let blocks = rows.div_ceil(BLOCK).next_multiple_of(rayon::current_num_threads());
-        let block = rows.div_ceil(blocks).max(1);
+        let block = rows_of_a_block(memories.len(), BLOCK);
         let blocks = shares
             .par_chunks(block)
             .zip(memories.par_chunks(block))
@@ -215,7 +214,12 @@ impl<'a> AttentionStepper<'a> {
             rows
         };
         let others = || (copied(&self.vectors, output), copied(&self.attended, self.places));
-        (self.state, (self.vectors, self.attended)) = rayon::join(|| copied(&self.state, state), others);
+        let states = || copied(&self.state, state);
+        // Of few rows, another thread would be woken for less than it takes to wake it.
+        (self.state, (self.vectors, self.attended)) = match from.len() > BLOCK {
+            true => rayon::join(states, others),
+            false => (states(), others()),
+        };
         self.memories = from.iter().map(|&row| self.memories[row]).collect();
     }
 

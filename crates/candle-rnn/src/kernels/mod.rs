@@ -24,7 +24,8 @@ pub use lanes::{Kernel, Lanes, Real, Vector, numbers, with_numbers};
 pub use lanes::{bf16_instructions, instruction_set};
 pub use packed::{Packed, Rows};
 pub use product::{
-    add_rows, add_transposed_product, affine, product, product_in_tiles, sum_of_rows, transposed_product,
+    add_rows, add_transposed_product, affine, product, product_in_tiles, rows_of_a_block, sum_of_rows,
+    transposed_product,
 };
 pub(crate) use team::{Team, with_team};
 

@@ -88,9 +88,7 @@ fn affine_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>, bi
     if out.is_empty() {
         return;
     }
-    // Blocks of equal size, as many for one thread as for the other.
-    let threads = rayon::current_num_threads();
-    let size = a.count().div_ceil(a.count().div_ceil(BLOCK).next_multiple_of(threads));
+    let size = rows_of_a_block(a.count(), BLOCK);
     let block = |(i, out): (usize, &mut [R])| {
         match bias {
             Some(bias) => out.chunks_exact_mut(b.width).for_each(|row| row.copy_from_slice(bias)),
@@ -102,6 +100,13 @@ fn affine_of<R: Real, F: Factor<R>>(out: &mut [R], a: Rows<R>, b: &Panels<F>, bi
         F::of_rows(a.slice(i * size..i * size + rows), |a| F::dispatch(RowsTimesPanels { out, a, b }));
     };
     for_each_chunk(out, size * b.width, a.width(), block);
+}
+
+/// How many rows a task takes so that all tasks have as many, at most `most`, and one thread has as many
+/// tasks as the other.
+pub fn rows_of_a_block(rows: usize, most: usize) -> usize {
+    let blocks = rows.div_ceil(most).next_multiple_of(rayon::current_num_threads());
+    rows.div_ceil(blocks.max(1)).max(1)
 }
 
 /// `f` of every chunk of a result with its number, shared among the threads where it is worth it:
