@@ -1,9 +1,10 @@
 //! Checkpoints: all that a training needs to go on as if it had never stopped.
 //!
 //! `checkpoints/step-000123/` holds `weights.safetensors`, `optimizer.safetensors`,
-//! `position.safetensors` and `state.json`, and with a moving average `average.safetensors`. The folder is written under a temporary name,
-//! synchronised to disk and renamed, so that one with its final name is complete. `state.json` holds
-//! the size and the SHA-256 of the other files: damage is found before anything is used.
+//! `position.safetensors` and `state.json`, and with a moving average `average.safetensors`. The folder
+//! is written under a temporary name, synchronised to disk and renamed, so that one with its final name
+//! is complete. `state.json` holds the size and the SHA-256 of the other files: damage is found before
+//! anything is used.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

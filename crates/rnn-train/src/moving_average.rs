@@ -12,10 +12,9 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
-use rayon::prelude::*;
+use candle_core::{DType, Device, Tensor, Var};
 
-use crate::optimizer::rule::{CHUNK, Real};
+use crate::optimizer::rule::{Fused, Rule};
 
 /// The average of some variables, on the way.
 pub struct MovingAverage {
@@ -59,14 +58,14 @@ impl MovingAverage {
     pub fn update(&self, variables: &[(String, Var)], step: usize) -> Result<()> {
         let step = step as f64;
         let part = 1.0 - self.decay.min((1.0 + step) / (10.0 + step));
+        // w̄ − part · (−w + w̄): a step down the gradient −w with a decay of 1.
+        let rule = Rule::Sgd { decay: 1.0, momentum: 0.0, nesterov: false, rate: part };
         for (mean, variable) in self.pairs(variables)? {
             let weights = variable.as_tensor();
             match (mean.dtype(), mean.device()) {
-                (DType::F32, Device::Cpu) => {
-                    mean.inplace_op2(&weights.contiguous()?, &Approach(part as f32))?
-                }
-                (DType::F64, Device::Cpu) => mean.inplace_op2(&weights.contiguous()?, &Approach(part))?,
-                _ => mean.set(&(mean.as_tensor() + ((weights - mean.as_tensor())? * part)?)?)?,
+                (DType::F32, Device::Cpu) => Fused::<f32>::run(rule, -1.0, mean, weights, &mut [])?,
+                (DType::F64, Device::Cpu) => Fused::<f64>::run(rule, -1.0, mean, weights, &mut [])?,
+                _ => mean.set(&rule.tensors(mean, weights.neg()?, &mut [])?)?,
             }
         }
         Ok(())
@@ -96,31 +95,6 @@ impl MovingAverage {
         let all_alike = self.means.iter().zip(variables).all(like);
         ensure!(all_alike && self.means.len() == variables.len(), "the average is of other variables");
         Ok(self.means.iter().zip(variables).map(|((_, mean), (_, variable))| (mean, variable)))
-    }
-}
-
-/// `mean += part · (w − mean)`, in one pass; both are contiguous and of the same shape.
-struct Approach<T>(T);
-
-impl<T: Real> InplaceOp2 for Approach<T> {
-    fn name(&self) -> &'static str {
-        "moving-average"
-    }
-
-    fn cpu_fwd(
-        &self,
-        means: &mut CpuStorage,
-        means_at: &Layout,
-        weights: &CpuStorage,
-        weights_at: &Layout,
-    ) -> candle_core::Result<()> {
-        let part = |at: &Layout| at.start_offset()..at.start_offset() + at.shape().elem_count();
-        let means = &mut T::slice_mut(means)?[part(means_at)];
-        let weights = &weights.as_slice::<T>()?[part(weights_at)];
-        means.par_chunks_mut(CHUNK).zip(weights.par_chunks(CHUNK)).for_each(|(means, weights)| {
-            means.iter_mut().zip(weights).for_each(|(mean, &w)| *mean += (w - *mean) * self.0);
-        });
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The training loop as an application sees it, on a recurrent task of five numbers.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,12 +60,8 @@ impl<'a> Follow<'a> {
         })
     }
 
-    fn bits(&self) -> Result<Vec<(String, Vec<u32>)>> {
-        let bits = |tensor: &Tensor| -> Result<Vec<u32>> {
-            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-            Ok(values.into_iter().map(f32::to_bits).collect())
-        };
-        self.parameters.named().into_iter().map(|(name, var)| Ok((name, bits(&var)?))).collect()
+    fn bits(&self) -> Result<BTreeMap<String, Vec<u32>>> {
+        bits(self.parameters.tensors())
     }
 
     fn forward(&self, state: &Tensor, t: usize, noise: f64) -> Result<(Tensor, Tensor)> {
@@ -160,14 +156,13 @@ fn go(task: &mut Follow, config: &TrainConfig, run: &RunFolder, resume: bool) ->
     train(task, config, run, resume, stop, ProgressStyle::Hidden)
 }
 
-/// The bits of the weights in a file, by name.
-fn weights_of(file: &Path) -> Result<Vec<(String, Vec<u32>)>> {
-    let mut tensors: Vec<_> = candle_core::safetensors::load(file, &Device::Cpu)?.into_iter().collect();
-    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let bits = |tensor: &Tensor| -> Result<Vec<u32>> {
-        Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+/// The bits of weights by name.
+fn bits(weights: HashMap<String, Tensor>) -> Result<BTreeMap<String, Vec<u32>>> {
+    let bits = |(name, tensor): (String, Tensor)| {
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        Ok((name, values.into_iter().map(f32::to_bits).collect()))
     };
-    tensors.iter().map(|(name, tensor)| Ok((name.clone(), bits(tensor)?))).collect()
+    weights.into_iter().map(bits).collect()
 }
 
 /// The log without what depends on the clock.
@@ -215,7 +210,9 @@ fn a_training_that_was_interrupted_ends_with_the_same_bits_as_one_that_was_not()
         assert_eq!(task.bits()?, reference.bits()?);
         assert_eq!(Report { seconds: 0.0, ..report }, Report { seconds: 0.0, ..expected.clone() });
         assert_eq!(log(&parts)?, log(&whole)?);
-        let last = |run: &RunFolder| weights_of(&run.last().join("model.safetensors"));
+        let last = |run: &RunFolder| {
+            bits(candle_core::safetensors::load(run.last().join("model.safetensors"), &Device::Cpu)?)
+        };
         assert_eq!(last(&parts)?, last(&whole)?);
         // The model is of the average, from which the training does not go on.
         assert_eq!(last(&whole)? == reference.bits()?, moving_average.is_none());
@@ -268,7 +265,7 @@ fn a_loss_that_is_not_a_number_stops_with_step_rate_and_the_last_good_checkpoint
         assert!(message.contains(part), "{message} does not say {part}");
     }
     let weights = task.bits()?;
-    assert!(weights.iter().flat_map(|(_, w)| w).all(|&bits| f32::from_bits(bits).is_finite()));
+    assert!(weights.values().flatten().all(|&bits| f32::from_bits(bits).is_finite()));
     Ok(())
 }
 

@@ -164,11 +164,9 @@ fn transposed_product_of<R: Real, F: Factor<R>, T: Send>(
     if out.is_empty() {
         return;
     }
-    // Some tiles of rows at a time, their numbers side by side in a row of `a`; as many pieces for
-    // one thread as for the other.
+    // Some tiles of rows at a time, their numbers side by side in a row of `a`.
     const ROWS: usize = 12 * TILE;
-    let pieces = a.width().div_ceil(ROWS).next_multiple_of(rayon::current_num_threads());
-    let size = a.width().div_ceil(pieces).next_multiple_of(TILE);
+    let size = rows_of_a_block(a.width(), ROWS).next_multiple_of(TILE);
     let piece = |(i, out): (usize, &mut [T])| {
         F::dispatch(ColumnsTimesPanels { out: ready(out), a, first: i * size, b });
     };
