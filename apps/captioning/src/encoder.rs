@@ -1,4 +1,8 @@
 //! The network that looks: from pictures to regions and to what they are as a whole.
+//!
+//! A network that has seen ImageNet overlooks the colour that a thing has, and one that is trained from scratch
+//! learns which things have which: neither helps to tell of a thing in a colour that is new to it. So the colours
+//! of each region are counted and told beside what the network says of it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +13,8 @@ use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_rnn::{MatmulPrecision, Mode};
 use clap::ValueEnum;
-use image_features::{EfficientNetLite0, Preprocessing, Residual, ResidualConfig};
+use image_features::colours::mixtures;
+use image_features::{EfficientNetLite0, Preprocessing, Residual, ResidualConfig, colours};
 use serde::{Deserialize, Serialize};
 
 /// Which network looks.
@@ -39,10 +44,18 @@ pub struct EncoderConfig {
     pub kind: EncoderKind,
     /// What it sees of a picture.
     pub preprocessing: Preprocessing,
+    /// Steps of red, green and blue, whose mixtures are counted in each region and stand beside what the network
+    /// says of it ([`colours()`]); 0 for none.
+    pub colours: usize,
 }
 
+/// Steps of colours unless told otherwise.
+pub const COLOURS: usize = 4;
+/// Steps of colours at most: 4,096 mixtures in each region.
+const MOST_COLOURS: usize = 16;
+
 impl Default for EncoderConfig {
-    /// The residual network on pictures of 64 pixels.
+    /// The residual network on the contours of pictures of 64 pixels.
     fn default() -> Self {
         Self::named(EncoderName::Residual)
     }
@@ -55,10 +68,12 @@ impl EncoderConfig {
             EncoderName::Residual => Self {
                 kind: EncoderKind::Residual(ResidualConfig::default()),
                 preprocessing: Preprocessing::default(),
+                colours: COLOURS,
             },
             EncoderName::EfficientnetLite0 => Self {
                 kind: EncoderKind::EfficientnetLite0,
                 preprocessing: EfficientNetLite0::preprocessing(),
+                colours: COLOURS,
             },
         }
     }
@@ -69,6 +84,12 @@ impl EncoderConfig {
     /// [`UsageError`], with what to change.
     pub fn validate(&self) -> Result<(), UsageError> {
         self.preprocessing.validate().map_err(|error| UsageError::new(error.to_string()))?;
+        if self.colours == 1 || self.colours > MOST_COLOURS {
+            let steps = self.colours;
+            return Err(UsageError::new(format!(
+                "colours must have from 2 to {MOST_COLOURS} steps, or 0 for none, not {steps}"
+            )));
+        }
         match &self.kind {
             EncoderKind::Residual(config) if config.channels.is_empty() || config.channels.contains(&0) => {
                 Err(UsageError::new("the encoder needs at least one channel in each of its layers"))
@@ -80,13 +101,15 @@ impl EncoderConfig {
     /// What there will be of a picture.
     pub fn sizes(&self) -> Sizes {
         let size = self.preprocessing.size;
+        let colours = mixtures(self.colours);
         match &self.kind {
             EncoderKind::Residual(config) => {
-                Sizes { grid: config.grid(size), region: config.output_size(), global: config.output_size() }
+                let region = config.output_size() + colours;
+                Sizes { grid: config.grid(size), region, global: region }
             }
             EncoderKind::EfficientnetLite0 => Sizes {
                 grid: EfficientNetLite0::grid(size),
-                region: EfficientNetLite0::REGION,
+                region: EfficientNetLite0::REGION + colours,
                 global: EfficientNetLite0::GLOBAL,
             },
         }
@@ -98,9 +121,10 @@ impl EncoderConfig {
 pub struct Sizes {
     /// Regions along a side.
     pub grid: usize,
-    /// Features of a region.
+    /// Features of a region, its colours among them.
     pub region: usize,
-    /// Features of the whole.
+    /// Features of the whole: of a residual network the mean region, of EfficientNet-Lite0 what ImageNet's classes are
+    /// told from.
     pub global: usize,
 }
 
@@ -131,7 +155,7 @@ impl Seen {
 #[derive(Clone, Debug)]
 pub struct Encoder {
     network: Kind,
-    sizes: Sizes,
+    config: EncoderConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -150,7 +174,7 @@ impl Encoder {
             EncoderKind::Residual(config) => Kind::Residual(Residual::new(config, vb)?.with_matmul(matmul)),
             EncoderKind::EfficientnetLite0 => Kind::EfficientnetLite0(Box::new(EfficientNetLite0::new(vb)?)),
         };
-        Ok(Self { network, sizes: config.sizes() })
+        Ok(Self { network, config: config.clone() })
     }
 
     /// Looks at pictures `[batch, size, size, 3]`.
@@ -158,18 +182,20 @@ impl Encoder {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, pictures: &Tensor, mode: &Mode) -> candle_core::Result<Seen> {
-        let Sizes { region, .. } = self.sizes;
-        let flat = |grid: Tensor| grid.reshape((grid.dim(0)?, self.sizes.places(), region));
-        match &self.network {
-            Kind::Residual(network) => {
-                let regions = flat(network.forward(pictures, mode)?)?;
-                Ok(Seen { global: regions.mean(1)?, regions })
-            }
+        let (regions, global) = match &self.network {
+            Kind::Residual(network) => (network.forward(pictures, mode)?, None),
             Kind::EfficientnetLite0(network) => {
                 let seen = network.forward(pictures)?;
-                Ok(Seen { regions: flat(seen.regions)?, global: seen.global })
+                (seen.regions, Some(seen.global))
             }
+        };
+        let mut regions = regions.flatten(1, 2)?;
+        let EncoderConfig { preprocessing, colours: steps, .. } = &self.config;
+        if *steps > 0 {
+            let colours = colours(pictures, preprocessing, self.config.sizes().grid, *steps)?;
+            regions = Tensor::cat(&[&regions, &colours], 2)?;
         }
+        Ok(Seen { global: global.map_or_else(|| regions.mean(1), Ok)?, regions })
     }
 }
 

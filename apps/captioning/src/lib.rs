@@ -23,7 +23,7 @@
 //! | [`features`] | what a frozen encoder has seen, kept in a file |
 //! | [`network`] | [`Network`]: the decoder, with attention over the regions or without |
 //! | [`vocabulary`], [`examples`] | captions → symbols; pictures, varied, in batches |
-//! | [`task`], [`mod@train`] | what is trained; settings, flags, the run |
+//! | [`settings`], [`task`], [`mod@train`] | settings and flags; what is trained; the run |
 //! | [`model`], [`captioner`] | a trained model; what says what is on pictures |
 //! | [`mod@evaluate`], [`pictures`], [`mod@inspect`] | what one does with a trained model |
 
@@ -37,6 +37,7 @@ pub mod inspect;
 pub mod model;
 pub mod network;
 pub mod pictures;
+pub mod settings;
 pub mod task;
 pub mod train;
 pub mod vocabulary;
@@ -46,4 +47,5 @@ pub use corpus::{Captioned, Image};
 pub use inspect::inspect;
 pub use model::{CaptionConfig, CaptionModel};
 pub use network::{Network, NetworkConfig};
-pub use train::{RunConfig, TrainArgs, Trained, train_on_pictures};
+pub use settings::{RunConfig, TrainArgs};
+pub use train::{Trained, train_on_pictures};

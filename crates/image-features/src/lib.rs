@@ -21,10 +21,14 @@
 //! | [`picture`] | [`Picture`]: PNG and JPEG files of any mode and orientation as red, green and blue |
 //! | [`preprocessing`] | [`Preprocessing`]: pictures of one size as numbers |
 //! | [`augment`] | [`AugmentConfig`]: pieces, mirror images and colours, drawn anew each time |
+//! | [`contours`](mod@contours) | [`contours()`]: where pictures change, whatever their colours |
+//! | [`colours`](mod@colours) | [`colours()`]: which colours are in each of their regions |
 //! | [`residual`] | [`Residual`]: a small residual network to be trained from scratch on a CPU |
 //! | [`efficientnet`] | [`EfficientNetLite0`]: a network that has seen ImageNet |
 
 pub mod augment;
+pub mod colours;
+pub mod contours;
 pub mod efficientnet;
 mod error;
 pub mod picture;
@@ -32,6 +36,8 @@ pub mod preprocessing;
 pub mod residual;
 
 pub use augment::AugmentConfig;
+pub use colours::colours;
+pub use contours::contours;
 pub use efficientnet::EfficientNetLite0;
 pub use error::Error;
 pub use picture::Picture;
