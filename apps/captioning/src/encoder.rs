@@ -228,3 +228,49 @@ pub fn published(path: &Path) -> Result<HashMap<String, Tensor>> {
     weights.retain(|name, _| !name.starts_with("classes."));
     Ok(weights)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+    use candle_rnn::Parameters;
+
+    use super::*;
+
+    /// What an encoder says of a square on a ground.
+    fn seen(config: &EncoderConfig, square: [f32; 3], ground: [f32; 3]) -> Result<Seen> {
+        let size = config.preprocessing.size;
+        let inside = |at: usize| (size / 4..size / 2).contains(&at);
+        let pixel = |at: usize| if inside(at / size) && inside(at % size) { square } else { ground };
+        let numbers: Vec<f32> = (0..size * size).flat_map(pixel).collect();
+        let pictures = Tensor::from_vec(numbers, (1, size, size, 3), &Device::Cpu)?;
+        let parameters = Parameters::new(1, DType::F32, &Device::Cpu);
+        let encoder = Encoder::new(config, MatmulPrecision::Full, parameters.builder())?;
+        Ok(encoder.forward(&pictures, &Mode::Eval)?)
+    }
+
+    #[test]
+    fn a_shape_is_the_same_in_each_colour_and_the_colours_stand_beside_it() -> Result<()> {
+        let mut config = EncoderConfig::default();
+        config.preprocessing.size = 16;
+        let in_red_and_blue = |config: &EncoderConfig| -> Result<(Seen, Seen)> {
+            let ground = [-1.0; 3];
+            Ok((seen(config, [1.0, -1.0, -1.0], ground)?, seen(config, [-1.0, -1.0, 1.0], ground)?))
+        };
+        let (red, blue) = in_red_and_blue(&config)?;
+        let sizes = config.sizes();
+        assert_eq!(red.regions.dims(), [1, sizes.places(), sizes.region]);
+        assert_eq!(red.global.dims(), [1, sizes.global]);
+        let colours = mixtures(config.colours);
+        let shapes = sizes.region - colours;
+        let part = |seen: &Seen, start, len| -> Result<Vec<f32>> {
+            Ok(seen.regions.narrow(2, start, len)?.flatten_all()?.to_vec1()?)
+        };
+        assert_eq!(part(&red, 0, shapes)?, part(&blue, 0, shapes)?);
+        assert_ne!(part(&red, shapes, colours)?, part(&blue, shapes, colours)?);
+        let EncoderKind::Residual(residual) = &mut config.kind else { bail!("another encoder") };
+        residual.contours = false;
+        let (red, blue) = in_red_and_blue(&config)?;
+        assert_ne!(part(&red, 0, shapes)?, part(&blue, 0, shapes)?);
+        Ok(())
+    }
+}

@@ -220,6 +220,8 @@ fn what_cannot_be_is_told_with_what_to_do() {
     refused(&with(&[&weights[..], &["table.tsv"]].concat()), 2, "neither .safetensors nor .pth");
     fs::write(path.join("bad.safetensors"), b"bad").unwrap();
     refused(&with(&[&weights[..], &["bad.safetensors"]].concat()), 1, "cannot read the weights in");
+    refused(&with(&[&weights[..], &["x.pth", "--no-contours"]].concat()), 2, "choose --encoder residual");
+    refused(&with(&["--colours", "1"]), 2, "from 2 to 16 steps, or 0 for none, not 1");
     refused(&with(&["--dropout", "1"]), 2, "the dropout must be at least 0 and below 1");
     refused(&with(&["--size", "0"]), 2, "the size of the pictures is 0");
     refused(&with(&["--crop", "1"]), 2, "crop is 1; it must be from 0 to 0.9");
