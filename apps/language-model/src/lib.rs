@@ -37,7 +37,7 @@
 //! | [`reader`] | [`Reader`]: one symbol after another |
 //! | [`continuations`] | [`Continuations`]: many texts side by side, for a search |
 //! | [`task`] | truncated backpropagation through time over a stream |
-//! | [`mod@train`] | settings, flags, the run |
+//! | [`settings`], [`mod@train`] | settings and flags; the run |
 //! | [`generate`], [`score`], [`mod@evaluate`], [`mod@inspect`] | what one does with a trained model |
 
 pub mod continuations;
@@ -49,6 +49,7 @@ pub mod model;
 pub mod network;
 pub mod reader;
 pub mod score;
+pub mod settings;
 pub mod task;
 pub mod train;
 
@@ -62,5 +63,6 @@ pub use model::{LanguageModel, LanguageModelConfig};
 pub use network::{Network, NetworkConfig};
 pub use reader::Reader;
 pub use score::TextScore;
+pub use settings::{RunConfig, TrainArgs};
 pub use task::LanguageModelTask;
-pub use train::{RunConfig, TrainArgs, Trained, train_on_text};
+pub use train::{Trained, train_on_text};

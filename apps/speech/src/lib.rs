@@ -9,7 +9,7 @@
 //! | [`augment`], [`joining`] | recordings changed at random; joined to strings |
 //! | [`network`] | convolutions over time, recurrent layers, two heads |
 //! | [`model`] | a trained network, as it lies in a model folder |
-//! | [`examples`], [`task`], [`mod@train`] | the training |
+//! | [`settings`], [`examples`], [`task`], [`mod@train`] | the training |
 //! | [`search`], [`search_args`], [`neural_scorer`] | from frames to symbols, with a language model, hot words, a lexicon |
 //! | [`recognizer`], [`listener`], [`samples`] | files to text; sound to text while it comes |
 //! | [`mod@align`], [`segments`], [`monophones`] | when symbols were said |
@@ -39,6 +39,7 @@ pub mod samples;
 pub mod search;
 pub mod search_args;
 pub mod segments;
+pub mod settings;
 pub mod subtitles;
 pub mod task;
 pub mod textgrid;
@@ -59,6 +60,7 @@ pub use network::{Head, Network, NetworkConfig};
 pub use recognizer::Recognizer;
 pub use search::Search;
 pub use search_args::SearchArgs;
+pub use settings::{RunConfig, TrainArgs};
 pub use task::SpeechTask;
-pub use train::{RunConfig, TrainArgs, Trained, train_on_utterances};
+pub use train::{Trained, train_on_utterances};
 pub use transcript::{Timed, Transcript};

@@ -23,9 +23,10 @@ use speech::listener::Listener;
 use speech::posteriors::{PosteriorPicture, Posteriors};
 use speech::search::spelling;
 use speech::search_args::SearchArgs;
+use speech::settings::{LayoutArgs, RunConfig, TrainArgs};
 use speech::subtitles::{SubtitleConfig, srt};
 use speech::textgrid::TextGrid;
-use speech::train::{self, LayoutArgs, Parts, RunConfig, TrainArgs};
+use speech::train::{self, Parts};
 use speech::{FrontendConfig, Recognizer, SpeechModel, evaluate, inspect, samples};
 
 /// Train recurrent networks to recognise speech, and recognise it

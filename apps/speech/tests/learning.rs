@@ -113,14 +113,14 @@ fn every_epoch_changes_the_recordings_anew() {
 
 #[test]
 fn more_recordings_are_learnt_from_and_never_chosen_by() {
-    let data = speech::train::DataConfig {
+    let data = speech::settings::DataConfig {
         train: Some(Source::Embedded(Part::Validation)),
         only: Some("voice=40-44".parse().unwrap()),
         hold_out: Some("voice=40".parse().unwrap()),
         ..Default::default()
     };
     let (train, validation) = speech::train::parts(&data, 1).unwrap();
-    let with_more = speech::train::DataConfig { also: Some(Source::EmbeddedDigits), ..data };
+    let with_more = speech::settings::DataConfig { also: Some(Source::EmbeddedDigits), ..data };
     let (more, same) = speech::train::parts(&with_more, 1).unwrap();
     let names = |utterances: &[Utterance]| -> Vec<String> {
         utterances.iter().map(|utterance| utterance.name.clone()).collect()
@@ -149,7 +149,7 @@ static TRAINED: LazyLock<(tempfile::TempDir, SpeechModel)> = LazyLock::new(|| {
             dropout: 0.0,
             ..embedded.network
         },
-        data: speech::train::DataConfig { train: Some(Source::Embedded(Part::Train)), ..embedded.data },
+        data: speech::settings::DataConfig { train: Some(Source::Embedded(Part::Train)), ..embedded.data },
         training: rnn_train::TrainConfig { epochs: 8.0, ..embedded.training },
         batch: 8,
         ..RunConfig::default()

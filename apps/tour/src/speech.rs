@@ -2,8 +2,8 @@
 
 use ::speech::corpus::{self, Source};
 use ::speech::posteriors::{PosteriorPicture, Posteriors};
-use ::speech::train::{RunConfig, train_on_utterances};
 use ::speech::{Recognizer, SearchArgs, Transcript, Utterance};
+use ::speech::{RunConfig, train_on_utterances};
 use anyhow::{Context, Result};
 use audio_features::Audio;
 use datasets::embedded::speech::Part;

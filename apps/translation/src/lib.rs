@@ -38,7 +38,7 @@
 //! | [`network`] | [`Network`]: encoder, bridge, decoder with attention |
 //! | [`model`] | [`TranslationModel`]: a trained network with its vocabularies |
 //! | [`corpus`], [`vocabulary`], [`batches`] | pairs of sentences → symbols → batches of about the same length |
-//! | [`task`], [`mod@train`] | what is trained; settings, flags, the run |
+//! | [`settings`], [`task`], [`mod@train`] | settings and flags; what is trained; the run |
 //! | [`translator`] | [`Translator`]: one model or several, perhaps with a language model |
 //! | [`mod@evaluate`], [`score`], [`pictures`], [`mod@average`], [`mod@inspect`] | what one does with a trained model |
 //! | [`stream`] | lines of the standard input as they come |
@@ -52,6 +52,7 @@ pub mod model;
 pub mod network;
 pub mod pictures;
 pub mod score;
+pub mod settings;
 pub mod stream;
 pub mod task;
 pub mod train;
@@ -65,5 +66,6 @@ pub use corpus::Pair;
 pub use inspect::inspect;
 pub use model::{TranslationConfig, TranslationModel};
 pub use network::{Network, NetworkConfig};
-pub use train::{RunConfig, TrainArgs, Trained, train_on_pairs};
+pub use settings::{RunConfig, TrainArgs};
+pub use train::{Trained, train_on_pairs};
 pub use translator::{Hypothesis, TranslateConfig, Translation, Translator};

@@ -75,6 +75,18 @@ pub fn read(source: &Source, layout: &Layout) -> Result<Vec<Utterance>> {
     Ok(utterances)
 }
 
+/// The recordings of `source` that are selected, or all.
+///
+/// # Errors
+/// Those of [`read`] and [`Selection::partition`].
+pub fn read_selected(source: &Source, layout: &Layout, only: Option<&Selection>) -> Result<Vec<Utterance>> {
+    let utterances = read(source, layout)?;
+    match only {
+        Some(only) => Ok(only.partition(utterances)?.0),
+        None => Ok(utterances),
+    }
+}
+
 /// The utterances of the built-in set, with the fields `voice` and `phonemes`: `symbol:start:end` in
 /// samples, with blanks between.
 fn embedded(part: Part) -> Vec<Utterance> {
