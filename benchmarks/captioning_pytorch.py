@@ -84,8 +84,8 @@ class EfficientNetLite0(nn.Module):
 
 
 
-# Features of a region and of the whole, and regions along a side.
-REGION, TOTAL, GRID = 320, 1280, 7
+# Features of the whole, and regions along a side.
+TOTAL, GRID = 1280, 7
 
 
 def positions(grid, size):
@@ -101,7 +101,7 @@ def positions(grid, size):
 class Captioner(nn.Module):
     """The decoder of apps/captioning/src/network.rs with attention and a gate."""
 
-    def __init__(self, vocab, network):
+    def __init__(self, vocab, network, region):
         super().__init__()
         size = network["region_size"]
         sizes = {network[name] for name in ["embedding_size", "hidden_size", "attention_size"]}
@@ -109,7 +109,7 @@ class Captioner(nn.Module):
             raise ValueError("the peer attends with a gate, has a GRU, and all its sizes are equal")
         if network.get("surroundings"):
             raise ValueError("the peer does not look around")
-        self.region, self.norm = nn.Linear(REGION, size, bias=False), nn.BatchNorm1d(size)
+        self.region, self.norm = nn.Linear(region, size, bias=False), nn.BatchNorm1d(size)
         self.register_buffer("positions", positions(GRID, size))
         self.start = nn.Linear(TOTAL + size, size)
         self.embedding = nn.Embedding(vocab, size)
@@ -123,10 +123,11 @@ class Captioner(nn.Module):
     @classmethod
     def load(cls, row):
         """With the weights that the worker of this repository wrote."""
-        network = cls(row["vocab"], row["network"])
+        kept = safetensors.torch.load_file(row["weights"])
+        network = cls(row["vocab"], row["network"], kept["region.weight"].shape[1])
         renamed = {"output.bias": "bias", "decoder.attention.v": "v.weight"}
         weights = {}
-        for name, tensor in safetensors.torch.load_file(row["weights"]).items():
+        for name, tensor in kept.items():
             if name.startswith("encoder."):
                 continue
             own = renamed.get(name, name).replace("region.norm.", "norm.")
@@ -193,9 +194,9 @@ class Captioner(nn.Module):
         return list(zip(found, scores[:, 0].tolist()))
 
 
-def noise(pictures):
+def noise(pictures, region):
     """So many pictures of noise, as they would be seen."""
-    return pytorch.fill("regions", (pictures, GRID * GRID, REGION), 1.0), pytorch.fill("global", (pictures, TOTAL), 1.0)
+    return pytorch.fill("regions", (pictures, GRID * GRID, region), 1.0), pytorch.fill("global", (pictures, TOTAL), 1.0)
 
 
 class Looking:
@@ -232,7 +233,7 @@ class Training:
         self.targets = pad(symbols, -100)
         begin = torch.tensor([row["end"]])
         self.inputs = pad([torch.cat([begin, caption[:-1]]) for caption in symbols], row["end"])
-        self.seen = noise(len(lengths))
+        self.seen = noise(len(lengths), self.network.region.in_features)
 
     def loss(self):
         scores = self.network(*self.seen, self.inputs)
@@ -267,7 +268,7 @@ class Captions:
             kept = safetensors.torch.load_file(row["features"])
             self.seen = [kept[name][: row["pictures"]].float() for name in ["regions", "global"]]
         else:
-            self.seen = noise(row["pictures"])
+            self.seen = noise(row["pictures"], self.network.region.in_features)
 
     def iterate(self):
         captions = []

@@ -1,8 +1,9 @@
 //! The network that looks: from pictures to regions and to what they are as a whole.
 //!
 //! A network that has seen ImageNet overlooks the colour that a thing has, and one that is trained from scratch
-//! learns which things have which: neither helps to tell of a thing in a colour that is new to it. So the colours
-//! of each region are counted and told beside what the network says of it.
+//! learns which things have which: neither helps to tell of a thing in a colour that is new to it. So the one that is
+//! trained from scratch sees [`contours()`] rather than colours, and the [`colours()`] of each region are counted and
+//! stand beside what either says of it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,7 +15,7 @@ use candle_nn::VarBuilder;
 use candle_rnn::{MatmulPrecision, Mode};
 use clap::ValueEnum;
 use image_features::colours::mixtures;
-use image_features::{EfficientNetLite0, Preprocessing, Residual, ResidualConfig, colours};
+use image_features::{EfficientNetLite0, Preprocessing, Residual, ResidualConfig, colours, contours};
 use serde::{Deserialize, Serialize};
 
 /// Which network looks.
@@ -44,15 +45,17 @@ pub struct EncoderConfig {
     pub kind: EncoderKind,
     /// What it sees of a picture.
     pub preprocessing: Preprocessing,
-    /// Steps of red, green and blue, whose mixtures are counted in each region and stand beside what the network
-    /// says of it ([`colours()`]); 0 for none.
-    pub colours: usize,
+    /// Whether it sees the [`contours()`] of a picture rather than its colours, which then cannot take part in
+    /// telling one shape from another; not for a network that has seen pictures in colours.
+    pub contours: bool,
+    /// Steps of red, green and blue, whose mixtures are counted in each region ([`colours()`]); 0 for none.
+    pub colour_steps: usize,
 }
 
 /// Steps of colours unless told otherwise.
-pub const COLOURS: usize = 4;
+pub const COLOUR_STEPS: usize = 4;
 /// Steps of colours at most: 4,096 mixtures in each region.
-const MOST_COLOURS: usize = 16;
+const MOST_COLOUR_STEPS: usize = 16;
 
 impl Default for EncoderConfig {
     /// The residual network on the contours of pictures of 64 pixels.
@@ -68,12 +71,14 @@ impl EncoderConfig {
             EncoderName::Residual => Self {
                 kind: EncoderKind::Residual(ResidualConfig::default()),
                 preprocessing: Preprocessing::default(),
-                colours: COLOURS,
+                contours: true,
+                colour_steps: COLOUR_STEPS,
             },
             EncoderName::EfficientnetLite0 => Self {
                 kind: EncoderKind::EfficientnetLite0,
                 preprocessing: EfficientNetLite0::preprocessing(),
-                colours: COLOURS,
+                contours: false,
+                colour_steps: COLOUR_STEPS,
             },
         }
     }
@@ -84,24 +89,35 @@ impl EncoderConfig {
     /// [`UsageError`], with what to change.
     pub fn validate(&self) -> Result<(), UsageError> {
         self.preprocessing.validate().map_err(|error| UsageError::new(error.to_string()))?;
-        if self.colours == 1 || self.colours > MOST_COLOURS {
-            let steps = self.colours;
+        let steps = self.colour_steps;
+        if steps == 1 || steps > MOST_COLOUR_STEPS {
             return Err(UsageError::new(format!(
-                "colours must have from 2 to {MOST_COLOURS} steps, or 0 for none, not {steps}"
+                "colours must have from 2 to {MOST_COLOUR_STEPS} steps, or 0 for none, not {steps}"
             )));
         }
         match &self.kind {
             EncoderKind::Residual(config) if config.channels.is_empty() || config.channels.contains(&0) => {
                 Err(UsageError::new("the encoder needs at least one channel in each of its layers"))
             }
+            EncoderKind::EfficientnetLite0 if self.contours => Err(UsageError::new(
+                "EfficientNet-Lite0 has learnt from colours and cannot see contours: set contours = false",
+            )),
             _ => Ok(()),
+        }
+    }
+
+    /// Pixels along a side of a region.
+    fn side(&self) -> usize {
+        match &self.kind {
+            EncoderKind::Residual(config) => config.side(),
+            EncoderKind::EfficientnetLite0 => EfficientNetLite0::SIDE,
         }
     }
 
     /// What there will be of a picture.
     pub fn sizes(&self) -> Sizes {
         let size = self.preprocessing.size;
-        let colours = mixtures(self.colours);
+        let colours = mixtures(self.colour_steps);
         match &self.kind {
             EncoderKind::Residual(config) => {
                 let region = config.output_size() + colours;
@@ -177,22 +193,35 @@ impl Encoder {
         Ok(Self { network, config: config.clone() })
     }
 
-    /// Looks at pictures `[batch, size, size, 3]`.
+    /// What it was made with.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// Looks at pictures `[batch, size, size, 3]` (f32), as its [`Preprocessing`] makes them.
     ///
     /// # Errors
-    /// When the shapes do not fit.
+    /// When the shape or the type is another.
     pub fn forward(&self, pictures: &Tensor, mode: &Mode) -> candle_core::Result<Seen> {
+        let EncoderConfig { preprocessing, contours: by_contours, colour_steps, .. } = &self.config;
+        let size = preprocessing.size;
+        if pictures.dims() != [pictures.dim(0)?, size, size, 3] {
+            candle_core::bail!("pictures are [batch, {size}, {size}, 3], not {:?}", pictures.shape())
+        }
         let (regions, global) = match &self.network {
-            Kind::Residual(network) => (network.forward(pictures, mode)?, None),
+            Kind::Residual(network) => {
+                let pictures =
+                    if *by_contours { contours(pictures, preprocessing)? } else { pictures.clone() };
+                (network.forward(&pictures, mode)?, None)
+            }
             Kind::EfficientnetLite0(network) => {
                 let seen = network.forward(pictures)?;
                 (seen.regions, Some(seen.global))
             }
         };
         let mut regions = regions.flatten(1, 2)?;
-        let EncoderConfig { preprocessing, colours: steps, .. } = &self.config;
-        if *steps > 0 {
-            let colours = colours(pictures, preprocessing, self.config.sizes().grid, *steps)?;
+        if *colour_steps > 0 {
+            let colours = colours(pictures, preprocessing, self.config.side(), *colour_steps)?;
             regions = Tensor::cat(&[&regions, &colours], 2)?;
         }
         Ok(Seen { global: global.map_or_else(|| regions.mean(1), Ok)?, regions })
@@ -236,41 +265,63 @@ mod tests {
 
     use super::*;
 
-    /// What an encoder says of a square on a ground.
-    fn seen(config: &EncoderConfig, square: [f32; 3], ground: [f32; 3]) -> Result<Seen> {
-        let size = config.preprocessing.size;
-        let inside = |at: usize| (size / 4..size / 2).contains(&at);
-        let pixel = |at: usize| if inside(at / size) && inside(at % size) { square } else { ground };
-        let numbers: Vec<f32> = (0..size * size).flat_map(pixel).collect();
-        let pictures = Tensor::from_vec(numbers, (1, size, size, 3), &Device::Cpu)?;
+    const RED: [f32; 3] = [1.0, -1.0, -1.0];
+    const BLUE: [f32; 3] = [-1.0, -1.0, 1.0];
+
+    fn small() -> EncoderConfig {
+        let mut config = EncoderConfig::default();
+        config.preprocessing.size = 21;
+        config
+    }
+
+    fn encoder(config: &EncoderConfig) -> Result<Encoder> {
         let parameters = Parameters::new(1, DType::F32, &Device::Cpu);
-        let encoder = Encoder::new(config, MatmulPrecision::Full, parameters.builder())?;
-        Ok(encoder.forward(&pictures, &Mode::Eval)?)
+        Encoder::new(config, MatmulPrecision::Full, parameters.builder())
+    }
+
+    /// A square of a colour on black.
+    fn square(colour: [f32; 3], size: usize) -> Result<Tensor> {
+        let inside = |at: usize| (size / 4..size / 2).contains(&at);
+        let pixel = |at: usize| if inside(at / size) && inside(at % size) { colour } else { [-1.0; 3] };
+        let numbers: Vec<f32> = (0..size * size).flat_map(pixel).collect();
+        Ok(Tensor::from_vec(numbers, (1, size, size, 3), &Device::Cpu)?)
     }
 
     #[test]
     fn a_shape_is_the_same_in_each_colour_and_the_colours_stand_beside_it() -> Result<()> {
-        let mut config = EncoderConfig::default();
-        config.preprocessing.size = 16;
-        let in_red_and_blue = |config: &EncoderConfig| -> Result<(Seen, Seen)> {
-            let ground = [-1.0; 3];
-            Ok((seen(config, [1.0, -1.0, -1.0], ground)?, seen(config, [-1.0, -1.0, 1.0], ground)?))
+        let compared = |config: &EncoderConfig| -> Result<[f32; 2]> {
+            let (encoder, size) = (encoder(config)?, config.preprocessing.size);
+            let look = |colour| Ok::<_, anyhow::Error>(encoder.forward(&square(colour, size)?, &Mode::Eval)?);
+            let difference = (look(RED)?.regions - look(BLUE)?.regions)?.abs()?;
+            let counted = mixtures(config.colour_steps);
+            let shapes = difference.dim(2)? - counted;
+            let most = |part: Tensor| part.max_all()?.to_scalar::<f32>();
+            Ok([most(difference.narrow(2, 0, shapes)?)?, most(difference.narrow(2, shapes, counted)?)?])
         };
-        let (red, blue) = in_red_and_blue(&config)?;
-        let sizes = config.sizes();
-        assert_eq!(red.regions.dims(), [1, sizes.places(), sizes.region]);
-        assert_eq!(red.global.dims(), [1, sizes.global]);
-        let colours = mixtures(config.colours);
-        let shapes = sizes.region - colours;
-        let part = |seen: &Seen, start, len| -> Result<Vec<f32>> {
-            Ok(seen.regions.narrow(2, start, len)?.flatten_all()?.to_vec1()?)
-        };
-        assert_eq!(part(&red, 0, shapes)?, part(&blue, 0, shapes)?);
-        assert_ne!(part(&red, shapes, colours)?, part(&blue, shapes, colours)?);
-        let EncoderKind::Residual(residual) = &mut config.kind else { bail!("another encoder") };
-        residual.contours = false;
-        let (red, blue) = in_red_and_blue(&config)?;
-        assert_ne!(part(&red, 0, shapes)?, part(&blue, 0, shapes)?);
+        let [shapes, colours] = compared(&small())?;
+        assert!(shapes < 1e-4 && colours > 0.5, "{shapes} {colours}");
+        let [shapes, _] = compared(&EncoderConfig { contours: false, ..small() })?;
+        assert!(shapes > 0.01, "{shapes}");
         Ok(())
+    }
+
+    #[test]
+    fn what_is_seen_has_the_announced_sizes() -> Result<()> {
+        for colour_steps in [0, 4] {
+            let config = EncoderConfig { colour_steps, ..small() };
+            let (encoder, sizes) = (encoder(&config)?, config.sizes());
+            let seen = encoder.forward(&square(RED, 21)?, &Mode::Eval)?;
+            assert_eq!(seen.regions.dims(), [1, sizes.places(), sizes.region]);
+            assert_eq!(seen.global.dims(), [1, sizes.global]);
+            assert!(encoder.forward(&square(RED, 20)?, &Mode::Eval).is_err());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_network_that_knows_colours_does_not_see_contours() {
+        let config = EncoderConfig::named(EncoderName::EfficientnetLite0);
+        assert!(config.validate().is_ok());
+        assert!(EncoderConfig { contours: true, ..config }.validate().is_err());
     }
 }

@@ -17,7 +17,6 @@ use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
 use candle_rnn::Mode;
 use half::f16;
-use image_features::Preprocessing;
 use rayon::prelude::*;
 use rnn_train::files::write_atomically;
 use serde_json::json;
@@ -49,19 +48,19 @@ impl Features {
     /// A file that cannot be written; not one picture that can be used.
     pub fn of(
         images: &[&Image],
-        encoder: (&Encoder, &EncoderConfig, &HashMap<String, Tensor>),
+        (encoder, weights): (&Encoder, &HashMap<String, Tensor>),
         folder: &Path,
         device: &Device,
         progress: &dyn Fn(usize),
         report: &dyn Fn(&anyhow::Error),
     ) -> Result<Self> {
-        let (encoder, config, weights) = encoder;
+        let config = encoder.config();
         let path = folder.join(format!("{}.safetensors", key(images, config, weights)?));
         if let Ok(features) = Self::open(&path, images.len(), config.sizes()) {
             return Ok(features);
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        write(&path, images, (encoder, config), device, progress, report)?;
+        write(&path, images, encoder, device, progress, report)?;
         Self::open(&path, images.len(), config.sizes())
     }
 
@@ -168,7 +167,7 @@ fn key(images: &[&Image], config: &EncoderConfig, weights: &HashMap<String, Tens
 fn write(
     path: &Path,
     images: &[&Image],
-    (encoder, config): (&Encoder, &EncoderConfig),
+    encoder: &Encoder,
     device: &Device,
     progress: &dyn Fn(usize),
     report: &dyn Fn(&anyhow::Error),
@@ -179,7 +178,7 @@ fn write(
     write_atomically(&raw, |out| {
         for (number, images) in images.chunks(BATCH).enumerate() {
             progress(number * BATCH);
-            let (seen, bad) = see(images, (encoder, config), device)?;
+            let (seen, bad) = see(images, encoder, device)?;
             for (at, error) in bad {
                 report(&error);
                 left_out.push(number * BATCH + at);
@@ -193,8 +192,8 @@ fn write(
     let written = (|| {
         let count = images.len() - left_out.len();
         ensure!(count > 0, "not one picture can be used");
-        let Sizes { region, global: width, .. } = config.sizes();
-        let places = config.sizes().places();
+        let sizes = encoder.config().sizes();
+        let (Sizes { region, global: width, .. }, places) = (sizes, sizes.places());
         let end = count * places * region * 2;
         let header = json!({
             "__metadata__": { "left_out": serde_json::to_string(&left_out)? },
@@ -223,10 +222,9 @@ type Looked = (Option<Seen>, Vec<(usize, anyhow::Error)>);
 ///
 /// # Errors
 /// A device that fails.
-pub fn see(images: &[&Image], encoder: (&Encoder, &EncoderConfig), device: &Device) -> Result<Looked> {
-    let (encoder, config) = encoder;
-    let Preprocessing { size, .. } = config.preprocessing;
-    let pixels = |image: &&Image| Ok(config.preprocessing.pixels(&image.picture()?)?);
+pub fn see(images: &[&Image], encoder: &Encoder, device: &Device) -> Result<Looked> {
+    let preprocessing = encoder.config().preprocessing;
+    let pixels = |image: &&Image| Ok(preprocessing.pixels(&image.picture()?)?);
     let pixels: Vec<Result<Vec<f32>>> = images.par_iter().map(pixels).collect();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for (number, pixels) in pixels.into_iter().enumerate() {
@@ -238,7 +236,8 @@ pub fn see(images: &[&Image], encoder: (&Encoder, &EncoderConfig), device: &Devi
     if good.is_empty() {
         return Ok((None, bad));
     }
-    let seen = encoder.forward(&image_features::batch(&good, size, device)?, &Mode::Eval)?.detach();
+    let seen =
+        encoder.forward(&image_features::batch(&good, preprocessing.size, device)?, &Mode::Eval)?.detach();
     Ok((Some(seen), bad))
 }
 

@@ -9,7 +9,7 @@ use app_kit::inspect::InspectArgs;
 use app_kit::{DeviceArgs, LoggingArgs, UsageError};
 use candle_core::Tensor;
 use captioning::corpus::{self, EMBEDDED, Part, Reading, Source};
-use captioning::encoder::{COLOURS, EncoderConfig, EncoderName, Seen, published};
+use captioning::encoder::{COLOUR_STEPS, EncoderConfig, EncoderName, Seen, published};
 use captioning::evaluate::{self, ROWS, Scores};
 use captioning::features::{Features, cache_folder, see};
 use captioning::pictures::{self, Form};
@@ -197,9 +197,9 @@ struct FeaturesArgs {
     /// Pixels of a side of what it sees
     #[arg(long, value_name = "N", default_value_t = 224)]
     size: usize,
-    /// Steps of red, green and blue, whose mixtures are counted in each region; 0 for none
-    #[arg(long, value_name = "N", default_value_t = COLOURS)]
-    colours: usize,
+    /// Steps of red, green and blue, whose mixtures are counted in each region; 0 for none; as in the training
+    #[arg(long, value_name = "N", default_value_t = COLOUR_STEPS)]
+    colour_steps: usize,
     /// Where it is kept [default: the user's folder for caches]
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
@@ -336,7 +336,7 @@ fn eval(args: &EvalArgs, progress: ProgressStyle) -> Result<()> {
     for (number, chunk) in all.chunks(ROWS).enumerate() {
         work.set(number * ROWS);
         let images: Vec<&Image> = chunk.iter().map(|picture| &picture.image).collect();
-        let (of_chunk, bad) = see(&images, (model.encoder(), &model.config().encoder), &device)?;
+        let (of_chunk, bad) = see(&images, model.encoder(), &device)?;
         bad.iter().for_each(|(_, error)| tracing::warn!("{error:#}: it is left out"));
         seen.extend(of_chunk);
         let is_good = |number: &usize| bad.iter().all(|(bad, _)| bad != number);
@@ -430,7 +430,7 @@ fn features(args: &FeaturesArgs, progress: ProgressStyle) -> Result<()> {
     }
     let mut config = EncoderConfig::named(EncoderName::EfficientnetLite0);
     config.preprocessing.size = args.size;
-    config.colours = args.colours;
+    config.colour_steps = args.colour_steps;
     config.validate()?;
     let weights = published(&args.encoder_weights)?;
     let folder = args.cache.clone().map_or_else(cache_folder, Ok)?;

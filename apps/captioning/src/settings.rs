@@ -13,7 +13,7 @@ use rnn_train::{OptimizerConfig, Schedule, TrainConfig, TrainingArgs};
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::{Reading, Source};
-use crate::encoder::{EncoderConfig, EncoderKind, EncoderName};
+use crate::encoder::{EncoderConfig, EncoderName};
 use crate::network::{DecoderName, NetworkConfig};
 use crate::task::{FineTuning, LossConfig};
 use crate::vocabulary::VocabularyConfig;
@@ -190,12 +190,13 @@ pub struct TrainArgs {
     /// Pixels of a side of what it sees [default: 64, or 224 for efficientnet-lite0]
     #[arg(long, value_name = "N", help_heading = "Encoder")]
     pub size: Option<usize>,
-    /// Steps of red, green and blue, whose mixtures are counted in each region; 0 for none [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Encoder")]
-    pub colours: Option<usize>,
     /// Let the residual network see the colours of pictures rather than their contours
     #[arg(long, help_heading = "Encoder")]
     pub no_contours: bool,
+    /// Steps of red, green and blue, whose mixtures are counted in each region; 0 for none, and then, with
+    /// contours, hardly anything is seen of colours [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Encoder")]
+    pub colour_steps: Option<usize>,
     /// Train it along, after so many epochs in which only the decoder learns
     #[arg(long, value_name = "EPOCHS", help_heading = "Encoder")]
     pub fine_tune: Option<usize>,
@@ -291,10 +292,8 @@ impl TrainArgs {
             *encoder = EncoderConfig::named(name);
         }
         set(&mut encoder.preprocessing.size, &self.size);
-        set(&mut encoder.colours, &self.colours);
-        if let EncoderKind::Residual(residual) = &mut encoder.kind {
-            residual.contours &= !self.no_contours;
-        }
+        encoder.contours &= !self.no_contours;
+        set(&mut encoder.colour_steps, &self.colour_steps);
         *encoder_weights = self.encoder_weights.as_ref().map(absolute).or(encoder_weights.take());
         if self.fine_tune.is_some() || self.encoder_rate.is_some() {
             let tuning = fine_tuning.get_or_insert_default();

@@ -301,7 +301,7 @@ impl CaptionTask {
                 Some(features) => features.rows(numbers, device)?,
                 None => {
                     let images: Vec<&Image> = numbers.iter().map(|&number| images[number]).collect();
-                    let (seen, bad) = see(&images, (&self.encoder, &self.config.encoder), device)?;
+                    let (seen, bad) = see(&images, &self.encoder, device)?;
                     if let Some((_, error)) = bad.into_iter().next() {
                         return Err(error);
                     }

@@ -12,7 +12,7 @@ use candle_nn::VarBuilder;
 use candle_rnn::MatmulPrecision;
 use image_features::AugmentConfig;
 use rayon::prelude::*;
-use rnn_train::{ProgressStyle, RunFolder, TrainConfig, settings};
+use rnn_train::{ProgressStyle, RunFolder, TrainConfig};
 
 use crate::corpus::{self, Captioned, EMBEDDED, Image, Part, Source};
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderKind};
@@ -40,7 +40,7 @@ pub fn train_on_pictures(
     progress: ProgressStyle,
 ) -> Result<Trained> {
     let mut task = task(train, validation, config, None, device, progress)?;
-    settings::write(&run.config(), config)?;
+    rnn_train::settings::write(&run.config(), config)?;
     let report = rnn_train::train(&mut task, &config.training, run, false, stop, progress)?;
     Ok(Trained { model: CaptionModel::load(&run.model(&report), device)?, report })
 }
@@ -222,7 +222,7 @@ pub fn keep(
     let vb = VarBuilder::from_tensors(on_device, DType::F32, device);
     let encoder = Encoder::new(config, MatmulPrecision::Full, vb)?;
     let work = progress.work(images.len(), "pictures");
-    Features::of(&images, (&encoder, config, weights), folder, device, &|done| work.set(done), &|error| {
+    Features::of(&images, (&encoder, weights), folder, device, &|done| work.set(done), &|error| {
         tracing::warn!("{error:#}: it is left out")
     })
 }

@@ -221,7 +221,7 @@ fn what_cannot_be_is_told_with_what_to_do() {
     fs::write(path.join("bad.safetensors"), b"bad").unwrap();
     refused(&with(&[&weights[..], &["bad.safetensors"]].concat()), 1, "cannot read the weights in");
     refused(&with(&[&weights[..], &["x.pth", "--no-contours"]].concat()), 2, "choose --encoder residual");
-    refused(&with(&["--colours", "1"]), 2, "from 2 to 16 steps, or 0 for none, not 1");
+    refused(&with(&["--colour-steps", "1"]), 2, "from 2 to 16 steps, or 0 for none, not 1");
     refused(&with(&["--dropout", "1"]), 2, "the dropout must be at least 0 and below 1");
     refused(&with(&["--size", "0"]), 2, "the size of the pictures is 0");
     refused(&with(&["--crop", "1"]), 2, "crop is 1; it must be from 0 to 0.9");
@@ -229,6 +229,8 @@ fn what_cannot_be_is_told_with_what_to_do() {
     refused(&["train", "--data", "embedded", "--language", "fr", "--out", "new"], 2, "choose en or zh-Hant");
     refused(&["caption", "nothing", "images"], 1, "there is no model folder nothing");
     refused(&["features", "--data", "embedded", "--encoder-weights", "x.pth"], 2, "it needs no features");
+    let features = ["features", "--data", "table.tsv", "--encoder-weights", "x.pth", "--colour-steps", "17"];
+    refused(&features, 2, "from 2 to 16 steps, or 0 for none, not 17");
     fs::write(path.join("latin.tsv"), b"image\ten\n0.png\tcaf\xe9\n").unwrap();
     refused(&train(&["--data", "latin.tsv", "--validation", "latin.tsv"]), 1, "latin.tsv");
     assert!(!path.join("new").exists());

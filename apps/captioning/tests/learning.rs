@@ -27,8 +27,7 @@ fn pictures(count: usize) -> Vec<Captioned> {
 /// Settings of networks that are a matter of moments.
 fn tiny() -> RunConfig {
     let mut config = RunConfig::embedded();
-    config.encoder.kind =
-        EncoderKind::Residual(ResidualConfig { channels: vec![8, 12], ..ResidualConfig::default() });
+    config.encoder.kind = EncoderKind::Residual(ResidualConfig { channels: vec![8, 12] });
     config.encoder.preprocessing.size = 32;
     for size in [
         &mut config.network.region_size,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use app_kit::UsageError;
 use candle_core::Device;
 use rnn_text::{Corpus, Source, corpus};
-use rnn_train::{ProgressStyle, RunFolder, settings};
+use rnn_train::{ProgressStyle, RunFolder};
 
 use crate::data::Data;
 use crate::model::{APPLICATION, LanguageModel};
@@ -34,7 +34,7 @@ pub fn train_on_text(
     let data = Data::new(&Corpus::new("the text", text), &config.data)?;
     let mut task =
         LanguageModelTask::new(&config.network, data, config.windows, config.training.seed, device)?;
-    settings::write(&run.config(), config)?;
+    rnn_train::settings::write(&run.config(), config)?;
     let report = rnn_train::train(&mut task, &config.training, run, false, stop, progress)?;
     Ok(Trained { model: LanguageModel::load(&run.model(&report), device)?, report })
 }

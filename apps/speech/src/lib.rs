@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`corpus`] | recordings and their texts: manifests, folders, LibriSpeech, the built-in digits |
+//! | [`corpus`], [`layout_args`] | recordings and their texts: manifests, folders, LibriSpeech, the built-in digits |
 //! | [`mod@check`] | whether they are fit to learn from |
 //! | [`alphabet`], [`pronunciations`] | what the network says: characters, phonemes, words, labels |
 //! | [`frontend`] | what it reads: log-mel spectra or cepstra, normalised; also while they come |
@@ -27,6 +27,7 @@ pub mod examples;
 pub mod frontend;
 pub mod inspect;
 pub mod joining;
+pub mod layout_args;
 pub mod listener;
 pub mod model;
 pub mod monophones;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use app_kit::UsageError;
 use candle_core::Device;
-use rnn_train::{ProgressStyle, RunFolder, settings};
+use rnn_train::{ProgressStyle, RunFolder};
 
 use crate::batches::Example;
 use crate::corpus::{self, Dropped, Pair, Part, Source};
@@ -32,7 +32,7 @@ pub fn train_on_pairs(
     progress: ProgressStyle,
 ) -> Result<Trained> {
     let (mut task, _) = task(train, validation, config, device)?;
-    settings::write(&run.config(), config)?;
+    rnn_train::settings::write(&run.config(), config)?;
     let report = rnn_train::train(&mut task, &config.training, run, false, stop, progress)?;
     Ok(Trained { model: TranslationModel::load(&run.model(&report), device)?, report })
 }

@@ -27,7 +27,8 @@ pub struct Looking {
 
 impl Looking {
     pub fn new(row: &Row) -> Result<Self> {
-        let config = EncoderConfig::named(EncoderName::EfficientnetLite0);
+        // PyTorch's side does not count colours.
+        let config = EncoderConfig { colour_steps: 0, ..EncoderConfig::named(EncoderName::EfficientnetLite0) };
         let vb = VarBuilder::from_tensors(published(&row.weights)?, DType::F32, &Device::Cpu);
         let shape = (row.batch, row.size, row.size, 3);
         let pixels = fill("pictures", row.batch * row.size * row.size * 3, 1.0);

@@ -89,6 +89,8 @@ impl EfficientNetLite0 {
     pub const REGION: usize = 320;
     /// Features of a picture as a whole.
     pub const GLOBAL: usize = 1280;
+    /// Pixels along a side of a region.
+    pub const SIDE: usize = 2usize.pow(HALVINGS);
 
     /// What it was trained to see: 224 pixels.
     pub fn preprocessing() -> Preprocessing {
@@ -97,7 +99,7 @@ impl EfficientNetLite0 {
 
     /// Regions along a side of a picture of so many pixels.
     pub fn grid(size: usize) -> usize {
-        size.div_ceil(2usize.pow(HALVINGS))
+        size.div_ceil(Self::SIDE)
     }
 
     /// Reads or creates the weights `stem.weight`, `stem.bias`, `blocks.0.depthwise.weight`, …, `head.weight`,

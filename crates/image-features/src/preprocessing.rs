@@ -112,6 +112,14 @@ pub fn batch<P: AsRef<[f32]>>(pictures: &[P], size: usize, device: &Device) -> c
     Tensor::from_vec(numbers, (pictures.len(), size, size, 3), device)
 }
 
+/// How many pictures `[batch, size, size, 3]` are, and their size.
+pub(crate) fn dims(pictures: &Tensor) -> candle_core::Result<(usize, usize)> {
+    match *pictures.dims() {
+        [batch, size, width, 3] if size == width && size > 0 => Ok((batch, size)),
+        _ => candle_core::bail!("pictures are [batch, size, size, 3], not {:?}", pictures.shape()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,14 @@
 //! A small residual network (He et al. 2016), to be trained from scratch on a CPU.
 //!
 //! ```text
-//! x = relu(norm(conv₅ₓ₅(contours(picture), stride 2)))
+//! x = relu(norm(conv₅ₓ₅(picture, stride 2)))
 //! x = relu(norm(pool(conv₃ₓ₃(x))))                    for each stage, which so halves the sides,
 //! x = relu(norm(conv₃ₓ₃(x) + x))                      and looks again
 //! ```
 //!
 //! The norms are over the batch (Ioffe and Szegedy 2015), the pool is the maximum of two by two places
 //! (He's stages halve by a stride, and norms over the channels of a place would do without a batch: of the
-//! embedded scenes, such a network learns the shapes many times as slowly). What it sees are [`contours()`], unless
-//! told otherwise: the colours themselves are for the [`colours()`](crate::colours()) of its regions, beside it.
+//! embedded scenes, such a network learns the shapes many times as slowly).
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -17,23 +16,18 @@ use candle_rnn::convolution::max_pool;
 use candle_rnn::{BatchNorm, Convolution, MatmulPrecision, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::contours;
-
 /// The shape of a [`Residual`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResidualConfig {
     /// Channels after the first convolution and after each stage, all of which halve the sides of the picture.
     pub channels: Vec<usize>,
-    /// Whether it sees the [`contours()`] of a picture rather than its colours, which then cannot take part in
-    /// telling one shape from another.
-    pub contours: bool,
 }
 
 impl Default for ResidualConfig {
-    /// 24, 48 and 96 channels over contours: a picture of 64 pixels becomes a grid of 8 by 8 regions.
+    /// 24, 48 and 96 channels: a picture of 64 pixels becomes a grid of 8 by 8 regions.
     fn default() -> Self {
-        Self { channels: vec![24, 48, 96], contours: true }
+        Self { channels: vec![24, 48, 96] }
     }
 }
 
@@ -43,9 +37,14 @@ impl ResidualConfig {
         self.channels.last().copied().unwrap_or(0)
     }
 
+    /// Pixels along a side of a region.
+    pub fn side(&self) -> usize {
+        2usize.saturating_pow(self.channels.len() as u32)
+    }
+
     /// Regions along a side of a picture of so many pixels.
     pub fn grid(&self, size: usize) -> usize {
-        self.channels.iter().fold(size, |size, _| size.div_ceil(2))
+        size.div_ceil(self.side())
     }
 }
 
@@ -94,7 +93,6 @@ impl Stage {
 /// The network (see the [module](self)).
 #[derive(Clone, Debug)]
 pub struct Residual {
-    contours: bool,
     stem: Normed,
     stages: Vec<Stage>,
 }
@@ -110,7 +108,7 @@ impl Residual {
         let stages = config.channels.windows(2).enumerate();
         let stage =
             |(number, pair): (usize, &[usize])| Stage::new(pair[0], pair[1], vb.pp("stages").pp(number));
-        Ok(Self { contours: config.contours, stem, stages: stages.map(stage).collect::<Result<_>>()? })
+        Ok(Self { stem, stages: stages.map(stage).collect::<Result<_>>()? })
     }
 
     /// The same network with products of this precision, on the CPU.
@@ -119,11 +117,7 @@ impl Residual {
             first: stage.first.with_matmul(matmul),
             second: stage.second.with_matmul(matmul),
         };
-        Self {
-            contours: self.contours,
-            stem: self.stem.with_matmul(matmul),
-            stages: self.stages.into_iter().map(stage).collect(),
-        }
+        Self { stem: self.stem.with_matmul(matmul), stages: self.stages.into_iter().map(stage).collect() }
     }
 
     /// The regions of pictures `[batch, size, size, 3]`: `[batch, grid, grid, channels]`, of which
@@ -132,8 +126,7 @@ impl Residual {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, pictures: &Tensor, mode: &Mode) -> Result<Tensor> {
-        let seen = if self.contours { contours(pictures)? } else { pictures.clone() };
-        let first = self.stem.norm.forward_relu(&self.stem.convolution.forward(&seen)?, mode)?;
+        let first = self.stem.norm.forward_relu(&self.stem.convolution.forward(pictures)?, mode)?;
         self.stages.iter().try_fold(first, |xs, stage| stage.forward(&xs, mode))
     }
 }
@@ -148,7 +141,7 @@ mod tests {
 
     #[test]
     fn regions_have_the_announced_shape_and_every_weight_learns() -> Result<()> {
-        let config = ResidualConfig { channels: vec![4, 6, 8], ..ResidualConfig::default() };
+        let config = ResidualConfig { channels: vec![4, 6, 8] };
         let parameters = Parameters::new(1, DType::F32, &Device::Cpu);
         let network = Residual::new(&config, parameters.builder())?;
         let pictures = Tensor::randn(0f32, 1., (2, 21, 21, 3), &Device::Cpu)?;
@@ -162,7 +155,7 @@ mod tests {
             let size = gradient.sqr()?.sum_all()?.to_scalar::<f32>()?;
             assert!(size.is_finite() && size > 0., "the gradient of {name} is {size}");
         }
-        assert!(Residual::new(&ResidualConfig { channels: vec![], ..config }, parameters.builder()).is_err());
+        assert!(Residual::new(&ResidualConfig { channels: vec![] }, parameters.builder()).is_err());
         Ok(())
     }
 }
