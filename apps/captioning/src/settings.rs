@@ -122,7 +122,7 @@ impl RunConfig {
             },
             loss: LossConfig { label_smoothing: 0.0, words: 1.0, ..default.loss },
             training: TrainConfig {
-                epochs: 7.0,
+                epochs: 6.0,
                 optimizer: OptimizerConfig::muon(),
                 schedule: Schedule { learning_rate: 0.04, warmup_steps: 100, ..default.training.schedule },
                 monitor: "true".to_owned(),
