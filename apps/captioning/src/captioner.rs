@@ -7,6 +7,7 @@ use app_kit::UsageError;
 use candle_core::{DType, Device, Tensor};
 use candle_rnn::{Mode, log_softmax_rows};
 use image_features::Picture;
+use rayon::prelude::*;
 use rnn_decode::{AttentionDecoder, BeamError, BeamSearch, Found, Hypotheses, Request};
 use serde::Serialize;
 
@@ -88,7 +89,7 @@ impl Captioner {
         let preprocessing = self.model.config().encoder.preprocessing;
         let mut captions = Vec::with_capacity(pictures.len());
         for pictures in pictures.chunks(BATCH) {
-            let pixels = pictures.iter().map(|picture| preprocessing.pixels(picture));
+            let pixels = pictures.par_iter().map(|picture| preprocessing.pixels(picture));
             let pixels = pixels.collect::<Result<Vec<_>, _>>()?;
             let pixels = image_features::batch(&pixels, preprocessing.size, self.model.device())?;
             let seen = self.model.encoder().forward(&pixels, &Mode::Eval)?;

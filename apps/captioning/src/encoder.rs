@@ -228,6 +228,14 @@ impl Encoder {
     }
 }
 
+/// The same weights on a device.
+///
+/// # Errors
+/// A device that fails.
+pub fn on_device(weights: &HashMap<String, Tensor>, device: &Device) -> Result<HashMap<String, Tensor>> {
+    weights.iter().map(|(name, tensor)| Ok((name.clone(), tensor.to_device(device)?))).collect()
+}
+
 /// The weights of a trained encoder, by the names of its network: of EfficientNet-Lite0 the published ones,
 /// as a `.safetensors` file or PyTorch's state_dict (`.pth`, `.pt`, in its zip format).
 ///

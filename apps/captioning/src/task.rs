@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::captioner::{Captioner, SearchConfig};
 use crate::corpus::{Captioned, Image};
-use crate::encoder::{Encoder, Seen};
+use crate::encoder::{Encoder, Seen, on_device};
 use crate::evaluate::{self, ROWS};
 use crate::examples::{Batch, Example, LivePictures};
 use crate::features::{Features, see};
@@ -188,7 +188,7 @@ impl CaptionTask {
                 (encoder, HashMap::new(), Some(fine_tuning))
             }
             Start::Frozen(weights) => {
-                let weights = on(&weights, device)?;
+                let weights = on_device(&weights, device)?;
                 let vb = VarBuilder::from_tensors(weights.clone(), DType::F32, device);
                 (Encoder::new(&config.encoder, matmul, vb)?, weights, None)
             }
@@ -312,11 +312,6 @@ impl CaptionTask {
         });
         seen.collect()
     }
-}
-
-/// Tensors on a device.
-fn on(tensors: &HashMap<String, Tensor>, device: &Device) -> Result<HashMap<String, Tensor>> {
-    tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.to_device(device)?))).collect()
 }
 
 /// `mean_i (1 − Σ_t α_ti)²`, time being real only within the lengths.

@@ -217,9 +217,7 @@ pub fn keep(
     progress: ProgressStyle,
 ) -> Result<Features> {
     let images: Vec<&Image> = pictures.iter().map(|picture| &picture.image).collect();
-    let on_device = weights.iter().map(|(name, tensor)| Ok((name.clone(), tensor.to_device(device)?)));
-    let on_device: HashMap<String, Tensor> = on_device.collect::<Result<_>>()?;
-    let vb = VarBuilder::from_tensors(on_device, DType::F32, device);
+    let vb = VarBuilder::from_tensors(encoder::on_device(weights, device)?, DType::F32, device);
     let encoder = Encoder::new(config, MatmulPrecision::Full, vb)?;
     let work = progress.work(images.len(), "pictures");
     Features::of(&images, (&encoder, weights), folder, device, &|done| work.set(done), &|error| {
