@@ -105,7 +105,7 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// The settings of the built-in set of drawn scenes: small networks from scratch, a minute and a half of
+    /// The settings of the built-in set of drawn scenes: small networks from scratch, a minute and a quarter of
     /// training.
     pub fn embedded() -> Self {
         let default = Self::default();
