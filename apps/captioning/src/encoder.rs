@@ -204,10 +204,7 @@ impl Encoder {
     /// When the shape or the type is another.
     pub fn forward(&self, pictures: &Tensor, mode: &Mode) -> candle_core::Result<Seen> {
         let EncoderConfig { preprocessing, contours: by_contours, colour_steps, .. } = &self.config;
-        let size = preprocessing.size;
-        if pictures.dims() != [pictures.dim(0)?, size, size, 3] {
-            candle_core::bail!("pictures are [batch, {size}, {size}, 3], not {:?}", pictures.shape())
-        }
+        preprocessing.count(pictures)?;
         let (regions, global) = match &self.network {
             Kind::Residual(network) => {
                 let pictures =

@@ -16,7 +16,6 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::Preprocessing;
-use crate::preprocessing::dims;
 
 /// The number of a mixture that all pixels of a region are of.
 const WHOLE: f32 = 2.0;
@@ -38,7 +37,7 @@ pub fn colours(
     side: usize,
     steps: usize,
 ) -> Result<Tensor> {
-    let (batch, size) = dims(pictures)?;
+    let (batch, size) = (preprocessing.count(pictures)?, preprocessing.size);
     if side == 0 {
         bail!("a region has at least one pixel")
     }
@@ -134,8 +133,9 @@ mod tests {
     #[test]
     fn what_cannot_be_counted_is_refused() -> Result<()> {
         let pictures = |shape| Tensor::zeros(shape, DType::F32, &Device::Cpu);
-        let preprocessing = Preprocessing::default();
+        let preprocessing = Preprocessing { size: 4, ..Preprocessing::default() };
         let square = pictures((1, 4, 4, 3))?;
+        assert!(colours(&square, &preprocessing, 2, 4).is_ok());
         assert!(colours(&square, &preprocessing, 0, 4).is_err());
         assert!(colours(&square, &preprocessing, 2, 1).is_err());
         assert!(colours(&pictures((2, 4, 8, 3))?, &preprocessing, 2, 4).is_err());

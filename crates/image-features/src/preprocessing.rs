@@ -97,6 +97,18 @@ impl Preprocessing {
         Picture::new(size, size, square.into_vec())
     }
 
+    /// How many pictures of this size there are in `[batch, size, size, 3]`.
+    ///
+    /// # Errors
+    /// When the shape is another.
+    pub fn count(&self, pictures: &Tensor) -> candle_core::Result<usize> {
+        let size = self.size;
+        match *pictures.dims() {
+            [batch, height, width, 3] if [height, width] == [size; 2] && size > 0 => Ok(batch),
+            _ => candle_core::bail!("pictures are [batch, {size}, {size}, 3], not {:?}", pictures.shape()),
+        }
+    }
+
     /// Its pixels as numbers.
     pub(crate) fn numbers(&self, picture: &Picture) -> Vec<f32> {
         picture.pixels().iter().map(|&x| (f32::from(x) - self.mean) / self.scale).collect()
@@ -110,14 +122,6 @@ impl Preprocessing {
 pub fn batch<P: AsRef<[f32]>>(pictures: &[P], size: usize, device: &Device) -> candle_core::Result<Tensor> {
     let numbers: Vec<f32> = pictures.iter().flat_map(|picture| picture.as_ref()).copied().collect();
     Tensor::from_vec(numbers, (pictures.len(), size, size, 3), device)
-}
-
-/// How many pictures `[batch, size, size, 3]` are, and their size.
-pub(crate) fn dims(pictures: &Tensor) -> candle_core::Result<(usize, usize)> {
-    match *pictures.dims() {
-        [batch, size, width, 3] if size == width && size > 0 => Ok((batch, size)),
-        _ => candle_core::bail!("pictures are [batch, size, size, 3], not {:?}", pictures.shape()),
-    }
 }
 
 #[cfg(test)]
